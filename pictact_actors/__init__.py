@@ -1,0 +1,1 @@
+"""An actor-based concurrent store for PicTact matches, embedded in the game host's process."""

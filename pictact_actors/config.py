@@ -1,0 +1,70 @@
+"""Every limit of the store in one place, with its unit in its name, checked together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pictact_actors.errors import InvalidValue
+
+DAY_S = 86_400.0
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Limits and periods of one store. Raises `InvalidValue` when they contradict each other.
+
+    >>> StoreConfig(shards=2).request_timeout_s
+    5.0
+    """
+
+    shards: int = 4
+    """Actors that share the keys. More isolate, they do not speed up (one interpreter lock)."""
+    request_timeout_s: float = 5.0
+    """How long a caller waits for room and an answer, unless it says otherwise."""
+    drain_timeout_s: float = 10.0
+    """How long `close` lets work in flight finish."""
+    in_flight_max: int = 16_384
+    """Writes admitted per shard and not yet answered; beyond it callers wait, then get `Overloaded`."""
+    commit_group_max: int = 4_096
+    """Writes that share one sync at the most."""
+    commit_bytes_max: int = 256 * MIB
+    """Encoded size of one atomic step (a `put_many`, a completed match)."""
+    match_expiry_s: float = 7 * DAY_S
+    """From completion of a match to its expiry (requirement 1.5)."""
+    cache_bytes_max: int = 64 * MIB
+    """Committed records held decoded in memory."""
+    board_players_max: int = 1_000_000
+    """Players on all post leaderboards in memory; the least recently used board goes first."""
+    journal_segment_bytes: int = 16 * MIB
+    """Preallocated size of a journal segment."""
+    state_pending_max: int = 65_536
+    """Committed changes that may wait for the state; bounds replay at open and memory."""
+    state_buffer_bytes: int = 8 * MIB
+    """LevelDB's write buffer."""
+    state_cache_bytes: int = 8 * MIB
+    """LevelDB's block cache."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+                raise InvalidValue(name, value, "must be a positive number")
+            if name.endswith(("_max", "_bytes", "shards")) and not isinstance(value, int):
+                raise InvalidValue(name, value, "must be a whole number")
+        _require(self.shards <= 256, "shards", self.shards, "must be at most 256")
+        _require(
+            self.commit_group_max <= self.in_flight_max * self.shards,
+            "commit_group_max",
+            self.commit_group_max,
+            "must not exceed what can be in flight (in_flight_max * shards)",
+        )
+        _require(self.journal_segment_bytes >= 4096, "journal_segment_bytes", self.journal_segment_bytes, "< 4096")  # noqa: PLR2004 - one page
+        _require(
+            self.commit_bytes_max < 2**31, "commit_bytes_max", self.commit_bytes_max, "must be below 2 GiB: one frame"
+        )
+
+
+def _require(condition: bool, name: str, value: object, reason: str) -> None:  # noqa: FBT001 - the condition itself
+    if not condition:
+        raise InvalidValue(name, value, reason)

@@ -1,0 +1,59 @@
+"""Structured events, one per unit of work; the names of all events are here.
+
+Levels are a contract: INFO is the life of a store (opened, recovered, closed), WARNING is what the store handled by
+itself but an operator should know (torn tail cut, full disk), ERROR is what it could not handle (failed).
+Events go to the standard logger `pictact_actors` as JSON; the host's logging set-up decides where they end.
+Logging never decides the fate of a write: a log call that raises is counted, not propagated.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+
+STORE_OPENED = "store_opened"
+STORE_CLOSED = "store_closed"
+STORE_FAILED = "store_failed"
+TORN_TAIL_CUT = "torn_tail_cut"
+STORAGE_FULL = "storage_full"
+STATE_WRITE_FAILED = "state_write_failed"
+DRAIN_INCOMPLETE = "drain_incomplete"
+RULE_FAILED = "rule_failed"
+LINE_SKIPPED = "line_skipped"
+
+_logger = structlog.wrap_logger(
+    logging.getLogger("pictact_actors"),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    processors=[
+        structlog.stdlib.filter_by_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=repr),
+    ],
+)
+
+dropped = 0
+"""Events lost because logging itself failed."""
+
+
+def info(event: str, **fields: object) -> None:
+    """Log the ordinary life of a store."""
+    _emit(logging.INFO, event, fields)
+
+
+def warning(event: str, **fields: object) -> None:
+    """Log what the store dealt with, but somebody should look at."""
+    _emit(logging.WARNING, event, fields)
+
+
+def error(event: str, **fields: object) -> None:
+    """Log what the store could not deal with."""
+    _emit(logging.ERROR, event, fields)
+
+
+def _emit(level: int, event: str, fields: dict[str, object]) -> None:
+    global dropped  # noqa: PLW0603 - one counter for the process, read by tests and statistics
+    try:
+        _logger.log(level, event, **fields)
+    except Exception:  # noqa: BLE001 - a full disk or a hostile __repr__ must not fail a write
+        dropped += 1

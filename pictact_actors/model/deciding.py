@@ -1,0 +1,73 @@
+"""From a command to its outcome, once: a request id that was answered before gets the first answer again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from pictact_actors.errors import InvalidValue
+from pictact_actors.model import codec, keys
+from pictact_actors.model.commands import Command, CompleteMatch, request_digest_fields, request_key_of
+from pictact_actors.model.records import COMPLETED, AnsweredRequest, Match, Record
+from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, standings
+
+_DIGEST_BYTES = 16
+
+
+def decide(command: Command, view: View, when: When) -> Outcome:
+    """Return what a checked command leads to. Raises `Rejected` errors, after which nothing is to be written."""
+    if command.request_id is None:
+        return RULES[type(command)](command, view, when)
+    answered = answered_before(command, view)
+    if answered is not None:
+        return answered
+    outcome = RULES[type(command)](command, view, when)
+    return Outcome(outcome.answer, {**outcome.changes, **answering(command, outcome.answer, when.now)})
+
+
+def answered_before(command: Command, view: View) -> Outcome | None:
+    """Return the first answer to a request id, or None if it is new.
+
+    Raises `InvalidValue` if the id was used for a different command.
+    """
+    key = request_key_of(command)
+    request = None if key is None else view.get(key)
+    if not isinstance(request, AnsweredRequest):
+        return None
+    if request.digest != digest(command):
+        raise InvalidValue("requestId", command.request_id, "was used for a different command")
+    return Outcome(_answer(request, command, view), NO_CHANGES)
+
+
+def answering(command: Command, answer: object, now: float) -> Mapping[str, Record | None]:
+    """Return the record that remembers an answer, to be written in the same commit as the command's effect."""
+    key = request_key_of(command)
+    if key is None:
+        return NO_CHANGES
+    anchor, owner, request_id = keys.parse(key).ids
+    shown = {"key": answer.key, "record": answer.to_dict()} if isinstance(answer, Record) else {}
+    return {
+        key: AnsweredRequest(
+            str(anchor), str(owner), str(request_id), digest(command), shown, created_at=now, updated_at=now
+        )
+    }
+
+
+def digest(command: Command) -> str:
+    """Return a fingerprint of everything in a command but its request id."""
+    return hashlib.blake2b(codec.dumps(request_digest_fields(command)), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def crosses_groups(command: Command, view: View) -> bool:
+    """Whether a command works on more than its own group: completing an open match settles its players."""
+    if not isinstance(command, CompleteMatch):
+        return False
+    match = view.get(keys.match_key(command.post_id))
+    return isinstance(match, Match) and match.status != COMPLETED
+
+
+def _answer(request: AnsweredRequest, command: Command, view: View) -> object:
+    if isinstance(command, CompleteMatch):
+        return standings(view, command.post_id)
+    key, shown = request.answer["key"], request.answer["record"]
+    return codec.from_dict(str(key), shown)  # type: ignore[arg-type]  # checked when it was decoded

@@ -1,0 +1,108 @@
+"""Keys: text exactly as users see them.
+
+    key      = "match:" post | "round:" post ":" index | "score:" post ":" user | "analytics:" post
+             | "lifetime:" user | "history:" user ":" post
+             | "request:" group ":" request-id                          (internal)
+    group    = "match:" post | "lifetime:" user
+
+A group is what is locked and ordered together: all keys of one post, or all keys of one user. It bears the key of
+its first record. Ids have no ':', so keys cannot run into each other.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+from pictact_actors.errors import InvalidKey
+from pictact_actors.model.validate import check_id, check_index
+
+MATCH, ROUND, SCORE, ANALYTICS = "match", "round", "score", "analytics"
+LIFETIME, HISTORY = "lifetime", "history"
+REQUEST = "request"
+
+_PARTS_MAX = 4
+
+
+class Key(NamedTuple):
+    """A key taken apart. `ids` are the parts after the kind, a round's index as int."""
+
+    kind: str
+    ids: tuple[str | int, ...]
+    group: str
+
+
+def match_key(post_id: str) -> str:
+    """`match:{postId}`, which also names the group of a post."""
+    return f"match:{post_id}"
+
+
+def round_key(post_id: str, index: int) -> str:
+    """`round:{postId}:{index}`."""
+    return f"round:{post_id}:{index}"
+
+
+def score_key(post_id: str, user: str) -> str:
+    """`score:{postId}:{user}`."""
+    return f"score:{post_id}:{user}"
+
+
+def analytics_key(post_id: str) -> str:
+    """`analytics:{postId}`."""
+    return f"analytics:{post_id}"
+
+
+def lifetime_key(user: str) -> str:
+    """`lifetime:{user}`, which also names the group of a user."""
+    return f"lifetime:{user}"
+
+
+def history_key(user: str, post_id: str) -> str:
+    """`history:{user}:{postId}`."""
+    return f"history:{user}:{post_id}"
+
+
+def request_key(group: str, request_id: str) -> str:
+    """`request:{group}:{requestId}`: the answer to a request, kept beside its effect."""
+    return f"request:{group}:{request_id}"
+
+
+def parse(key: object) -> Key:
+    """Take a key apart. Raises `InvalidKey` for anything that cannot be a record's key."""
+    if not isinstance(key, str):
+        raise InvalidKey(key, "keys are text")
+    kind, *parts = key.split(":", _PARTS_MAX)
+    match kind, parts:
+        case ("match" | "analytics", [post_id]):
+            return Key(kind, (check_id(post_id),), f"match:{post_id}")
+        case ("score", [post_id, user]):
+            return Key(kind, (check_id(post_id), check_id(user)), f"match:{post_id}")
+        case ("round", [post_id, digits]):
+            return Key(kind, (check_id(post_id), _index(key, digits)), f"match:{post_id}")
+        case ("lifetime", [user]):
+            return Key(kind, (check_id(user),), f"lifetime:{user}")
+        case ("history", [user, post_id]):
+            return Key(kind, (check_id(user), check_id(post_id)), f"lifetime:{user}")
+        case ("request", ["match" | "lifetime" as anchor, owner, request_id]):
+            return Key(kind, (anchor, check_id(owner), check_id(request_id)), f"{anchor}:{owner}")
+    raise InvalidKey(
+        key,
+        "keys are match:{postId}, round:{postId}:{index}, score:{postId}:{user}, "
+        "analytics:{postId}, lifetime:{user} or history:{user}:{postId}",
+    )
+
+
+def is_public(key: str) -> bool:
+    """Whether users see the key (internal records are not part of the contract)."""
+    return not key.startswith("request:")
+
+
+def shard_of(group: str, shards: int) -> int:
+    """Return the shard that owns a group: stable over processes and machines."""
+    return zlib.crc32(group.encode()) % shards
+
+
+def _index(key: str, digits: str) -> int:
+    if not (digits.isascii() and digits.isdigit()) or (digits[0] == "0" and digits != "0"):
+        raise InvalidKey(key, "a round's index is written as a whole number without leading zeros")
+    return check_index(int(digits))
