@@ -1,1 +1,91 @@
-"""An actor-based concurrent store for PicTact matches, embedded in the game host's process."""
+"""An actor-based concurrent store for PicTact matches, embedded in the game host's process.
+
+>>> from pictact_actors import Store, AwardPoints
+>>> with Store.open(":memory:") as store:
+...     _ = store.create_match("t3_abc", subreddit="pics", rounds_total=3, theme="sunsets", created_by="mod")
+...     _ = store.ask(AwardPoints("t3_abc", "bob", 5)).get()
+...     store.leaderboard("t3_abc")
+[Standing(rank=1, user='bob', points=5, wins=0, matches_played=None)]
+"""
+
+from pictact_actors.config import StoreConfig
+from pictact_actors.errors import (
+    AlreadyExists,
+    CommitFailed,
+    ConflictAborted,
+    DeadlockAborted,
+    InvalidKey,
+    InvalidValue,
+    MatchClosed,
+    NotAStore,
+    NotFound,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    RequestTimeout,
+    ShardRestarted,
+    StorageFull,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreFailed,
+    StoreLocked,
+)
+from pictact_actors.model.commands import (
+    AddTrophy,
+    AwardPoints,
+    CancelMatch,
+    CloseRound,
+    CompleteMatch,
+    CreateMatch,
+    CreateRound,
+    RecordAnalytics,
+    UpdateMatch,
+    UpdateRound,
+)
+from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Score, Standing
+from pictact_actors.store import Statistics, Store
+
+__all__ = [
+    "AddTrophy",
+    "AlreadyExists",
+    "Analytics",
+    "AwardPoints",
+    "CancelMatch",
+    "CloseRound",
+    "CommitFailed",
+    "CompleteMatch",
+    "ConflictAborted",
+    "CreateMatch",
+    "CreateRound",
+    "DeadlockAborted",
+    "InvalidKey",
+    "InvalidValue",
+    "Lifetime",
+    "Match",
+    "MatchClosed",
+    "NotAStore",
+    "NotFound",
+    "OutcomeUnknown",
+    "Overloaded",
+    "PlayedMatch",
+    "Player",
+    "RecordAnalytics",
+    "Rejected",
+    "RequestTimeout",
+    "Round",
+    "Score",
+    "ShardRestarted",
+    "Standing",
+    "Statistics",
+    "StorageFull",
+    "Store",
+    "StoreClosed",
+    "StoreConfig",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFailed",
+    "StoreLocked",
+    "UpdateMatch",
+    "UpdateRound",
+]

@@ -14,6 +14,9 @@ from typing import Protocol
 monotonic = time.monotonic
 """Seconds on a clock that only measures intervals: deadlines, latencies."""
 
+LATEST_S = 2.0**50
+"""Readings past this (36 million years, infinity) are a broken clock: times and their sums must fit in a record."""
+
 
 class Clock(Protocol):
     """A source of wall time."""
@@ -44,10 +47,10 @@ class StoreClock:
         self._mark = mark
 
     def now(self) -> float:
-        """Epoch seconds, at least the latest reading before; held there when the source jumps back."""
+        """Epoch seconds, at least the latest reading before; held there when the source jumps back or gives NaN."""
         reading = self._source.now()
         with self._lock:
-            if reading > self._floor:
+            if self._floor < reading <= LATEST_S:
                 self._floor = reading
             return self._floor
 

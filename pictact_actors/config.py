@@ -8,6 +8,10 @@ from pictact_actors.errors import InvalidValue
 
 DAY_S = 86_400.0
 MIB = 1024 * 1024
+SHARDS_MAX = 256
+PAGE_BYTES = 4096
+PERIOD_S_MAX = 36_500 * DAY_S
+"""A hundred years: what every timer and every time of the store can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +56,20 @@ class StoreConfig:
                 raise InvalidValue(name, value, "must be a positive number")
             if name.endswith(("_max", "_bytes", "shards")) and not isinstance(value, int):
                 raise InvalidValue(name, value, "must be a whole number")
-        _require(self.shards <= 256, "shards", self.shards, "must be at most 256")
+            _require(not name.endswith("_s") or value <= PERIOD_S_MAX, name, value, "must be at most 100 years")
+        _require(self.shards <= SHARDS_MAX, "shards", self.shards, f"must be at most {SHARDS_MAX}")
         _require(
             self.commit_group_max <= self.in_flight_max * self.shards,
             "commit_group_max",
             self.commit_group_max,
             "must not exceed what can be in flight (in_flight_max * shards)",
         )
-        _require(self.journal_segment_bytes >= 4096, "journal_segment_bytes", self.journal_segment_bytes, "< 4096")  # noqa: PLR2004 - one page
+        _require(
+            self.journal_segment_bytes >= PAGE_BYTES,
+            "journal_segment_bytes",
+            self.journal_segment_bytes,
+            f"must be at least {PAGE_BYTES}: one page",
+        )
         _require(
             self.commit_bytes_max < 2**31, "commit_bytes_max", self.commit_bytes_max, "must be below 2 GiB: one frame"
         )

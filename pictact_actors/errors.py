@@ -7,9 +7,14 @@
 
 from __future__ import annotations
 
+import reprlib
+
 
 class StoreError(Exception):
-    """Base of all errors that the store raises on purpose."""
+    """Base of all errors that the store raises on purpose. They can be pickled, as errors of worker processes are."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revived, (type(self), self.args, self.__dict__)
 
 
 class Rejected(StoreError):
@@ -166,10 +171,22 @@ class CommitFailed(OutcomeUnknown):
         self.cause = cause
 
 
-def _shown(value: object, length_max: int = 80) -> str:
+def _revived(cls: type[StoreError], args: tuple[object, ...], fields: dict[str, object]) -> StoreError:
+    """Unpickle an error: its message is made already."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+_SHOWN_MAX = 80
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN_MAX
+
+
+def _shown(value: object) -> str:
     """Quote a value for a message: escaped, shortened, and never raising whatever its class does."""
     try:
-        text = ascii(value)
+        text = _REPR.repr(value).encode("ascii", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - a hostile __repr__ must not replace the error being reported
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= length_max else text[: length_max - 3] + "..."
+    return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "..."

@@ -36,17 +36,17 @@ dropped = 0
 """Events lost because logging itself failed."""
 
 
-def info(event: str, **fields: object) -> None:
+def info(event: str, /, **fields: object) -> None:
     """Log the ordinary life of a store."""
     _emit(logging.INFO, event, fields)
 
 
-def warning(event: str, **fields: object) -> None:
+def warning(event: str, /, **fields: object) -> None:
     """Log what the store dealt with, but somebody should look at."""
     _emit(logging.WARNING, event, fields)
 
 
-def error(event: str, **fields: object) -> None:
+def error(event: str, /, **fields: object) -> None:
     """Log what the store could not deal with."""
     _emit(logging.ERROR, event, fields)
 

@@ -8,6 +8,7 @@ decoded is checked against the record before anyone sees it. Fields that this ve
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from operator import attrgetter
@@ -24,6 +25,11 @@ SCHEMA_VERSION = 1
 
 Check = Callable[[str, object], object]
 
+_DEPTH_MAX = validate.NESTING_MAX + 8
+_PAIR_HEAD = b"\x82"
+_END = secrets.token_bytes(16)
+_END_ITEM = cbor2.dumps(_END)
+
 
 def dumps(value: object) -> bytes:
     """Encode plain data that has been checked."""
@@ -31,19 +37,40 @@ def dumps(value: object) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """Decode plain data strictly. Raises `ValueError` for anything else: tags, duplicate keys, trailing bytes."""
-    return cbor2.loads(
-        data,
-        max_depth=validate.NESTING_MAX + 8,
-        allow_indefinite=False,
-        allow_duplicate_keys=False,
-        strict_hashable_types=True,
-        tag_hook=_refuse_tag,
-    )
+    """Decode plain data strictly. Raises `ValueError` for anything else: tags, duplicate keys, trailing bytes.
+
+    cbor2 does not tell where it stopped reading, so the data is read as the first half of a pair whose second half
+    nobody can have written: whatever is too short or too long moves it.
+    """
+    try:
+        value, end = cbor2.loads(
+            b"".join((_PAIR_HEAD, data, _END_ITEM)),
+            max_depth=_DEPTH_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            strict_hashable_types=True,
+            tag_hook=_refuse_tag,
+            semantic_decoders=_NO_TAGS,
+        )
+    except cbor2.CBORError as error:
+        raise ValueError(f"not CBOR that we write: {error}") from error
+    if end != _END:
+        raise ValueError("not CBOR that we write: it does not end where its data ends")
+    return value
 
 
 def _refuse_tag(*_args: object) -> object:
     raise ValueError("a CBOR tag, we never write one")
+
+
+class _NoTags(dict[int, Callable[..., object]]):
+    """Refuses every tag, also those that cbor2 would turn into dates, regular expressions or cyclic lists."""
+
+    def __missing__(self, _tag: int) -> Callable[..., object]:
+        return _refuse_tag
+
+
+_NO_TAGS = _NoTags()
 
 
 def _optional(check: Check) -> Check:
@@ -70,7 +97,7 @@ def _map(name: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise InvalidValue(name, value, "must be a map")
     validate.check_plain(name, value)
-    return MappingProxyType(dict(value))
+    return MappingProxyType(_bare_map(value))
 
 
 def _samples(name: str, value: object) -> Mapping[str, object]:
@@ -78,6 +105,22 @@ def _samples(name: str, value: object) -> Mapping[str, object]:
     for metric, count in counts.items():
         validate.check_count(f"{name}.{metric}", count)
     return counts
+
+
+def _answered(name: str, value: object) -> Mapping[str, object]:
+    """Check what a request was answered: nothing, or the key and the fields of a record, by that record's rules."""
+    if not isinstance(value, Mapping):
+        raise InvalidValue(name, value, "must be a map")
+    if not value:
+        return EMPTY
+    key, shown = value.get("key"), value.get("record")
+    if keys.parse(key).kind == keys.REQUEST:
+        raise InvalidKey(key, "a request is not answered by a request")
+    if not isinstance(shown, Mapping):
+        raise InvalidValue(f"{name}.record", shown, "must be the fields of a record")
+    from_dict(str(key), shown)
+    rest = _map(name, {part: value[part] for part in value if part != "record"})
+    return MappingProxyType({**rest, "record": _bare_map(shown)})
 
 
 _TIME: Check = validate.check_time
@@ -111,7 +154,7 @@ _CHECKS: Mapping[str, Check] = {
     "participation_rate": _optional(validate.check_number),
     "samples": _samples,
     "digest": validate.check_text,
-    "answer": _map,
+    "answer": _answered,
     "created_at": _TIME,
     "updated_at": _TIME,
 }
@@ -131,7 +174,7 @@ class _Layout(NamedTuple):
 
 
 def _layout(cls: type[Record]) -> _Layout:
-    attributes = tuple(f.name for f in fields(cls) if f.name not in (*cls.IDS, "unknown"))  # type: ignore[arg-type]  # every record is a dataclass
+    attributes = tuple(f.name for f in fields(cls) if f.name not in (*cls.IDS, "unknown"))
     checks = tuple((name, camel(name), _check_of(cls, name)) for name in attributes)
     names = tuple(map(camel, attributes))
     containers = tuple(camel(name) for name in attributes if name in _CONTAINERS)
@@ -155,7 +198,7 @@ def encode(record: Record) -> bytes:
     stored["v"] = SCHEMA_VERSION
     for name in layout.containers:
         stored[name] = _bare(stored[name])
-    unknown = record.unknown  # type: ignore[attr-defined]  # every record has it
+    unknown = record.unknown
     return cbor2.dumps({**_bare_map(unknown), **stored} if unknown else stored)
 
 
@@ -165,7 +208,7 @@ def decode(key: str, value: bytes) -> Record:
         stored = loads(value)
         kind, ids, _ = keys.parse(key)
         return _built(_LAYOUTS[kind], ids, _versioned(stored))
-    except (InvalidKey, InvalidValue, ValueError, TypeError, KeyError, cbor2.CBORDecodeError) as error:
+    except (InvalidKey, InvalidValue, ValueError, TypeError, KeyError) as error:
         raise StoreDamaged(f"the record {key!a} does not decode: {error}") from error
 
 
@@ -174,15 +217,21 @@ def checked(key: str, record: object) -> Record:
 
     Raises `InvalidKey` if the key is not this record's, `InvalidValue` for a field out of its range.
     """
-    kind, _, _ = keys.parse(key)
+    kind, ids, _ = keys.parse(key)
     if not isinstance(record, Record) or type(record) not in _LAYOUT_OF:
         raise InvalidValue(key, type(record).__name__, "must be a record (Match, Round, Score, …)")
-    if record.KIND != kind or record.key != key:
+    if kind != record.KIND or record.key != key:
         raise InvalidKey(key, f"the record belongs under {record.key!a}")
     layout = _LAYOUT_OF[type(record)]
     stored = dict(zip(layout.names, layout.values(record), strict=True))
-    ids = tuple(getattr(record, name) for name in layout.cls.IDS)
-    return _built(layout, ids, {**stored, **_bare_map(_map("unknown", record.unknown or EMPTY))})  # type: ignore[attr-defined]  # every record has it
+    return _built(layout, ids, {**_map("unknown", record.unknown or EMPTY), **stored})
+
+
+def checked_public(key: str, record: object) -> Record:
+    """Return a record that users may write under its key; internal records are not among them."""
+    if isinstance(key, str) and not keys.is_public(key):
+        raise InvalidKey(key, "is internal to the store")
+    return checked(key, record)
 
 
 def from_dict(key: str, shown: Mapping[str, object]) -> Record:
@@ -207,10 +256,8 @@ def _versioned(stored: object) -> dict[str, object]:
 
 def _built(layout: _Layout, ids: tuple[str | int, ...], stored: Mapping[str, object]) -> Record:
     known = {attr: check(name, stored[name]) for attr, name, check in layout.checks if name in stored}
-    unknown: Mapping[str, object] | None = None
-    if len(known) < len(stored):
-        unknown = _map("unknown", {name: stored[name] for name in stored if name not in layout.known})
-    return layout.cls(*ids, **known, unknown=unknown)  # type: ignore[call-arg]  # every record is a dataclass
+    rest = {name: stored[name] for name in stored if name not in layout.known} if len(known) < len(stored) else None
+    return layout.cls(*ids, **known, unknown=_map("unknown", rest) if rest else None)  # type: ignore[call-arg]  # a dataclass
 
 
 def _bare(value: object) -> object:

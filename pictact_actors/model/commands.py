@@ -7,13 +7,14 @@ it runs in the sender's thread, before the message is queued. `group` says whose
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from pictact_actors.errors import InvalidValue
 from pictact_actors.model import keys
-from pictact_actors.model.records import OPEN_STATUSES, Texts, camel, snake
+from pictact_actors.model.codec import checked_public
+from pictact_actors.model.records import OPEN_STATUSES, Record, Texts, camel, snake
 from pictact_actors.model.validate import (
     Number,
     check_bool,
@@ -47,6 +48,7 @@ class Command:
     """Base of all commands. `NAME` is the method's and the game log's name."""
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     NAME: ClassVar[str]
     request_id: str | None
 
@@ -333,6 +335,24 @@ class CompleteMatch(PostCommand):
         return replace(self, trophies=MappingProxyType(won))
 
 
+@dataclass(frozen=True, slots=True)
+class PutMany(Command):
+    """Write records of any groups in one atomic step, as they are; internal, `Store.put_many` is its face."""
+
+    NAME: ClassVar[str] = "put_many"
+    records: Mapping[str, Record] = field(hash=False)
+    request_id: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The group of the first record, whose shard sends the crossing on its way."""
+        return keys.parse(next(iter(self.records))).group
+
+    def checked(self) -> Self:
+        """Check every record against its key, and every field of it."""
+        return replace(self, records={key: checked_public(key, record) for key, record in self.records.items()})
+
+
 COMMANDS: Mapping[str, type[Command]] = {
     cls.NAME: cls
     for cls in (
@@ -357,28 +377,28 @@ def changed_fields(command: UpdateMatch | UpdateRound) -> dict[str, object]:
     return {name: value for name, value in values.items() if not isinstance(value, Unchanged)}
 
 
-def from_fields(name: str, given: Mapping[str, object]) -> Command:
+def from_fields(name: object, given: Mapping[str, object]) -> Command:
     """Build and check a command from its snake_case name and camelCase fields (a line of a game log).
 
     Raises `InvalidValue` for an unknown command or field, a missing field, or a value out of range.
     """
-    cls = COMMANDS.get(name)
+    cls = COMMANDS.get(name) if isinstance(name, str) else None
     if cls is None:
         raise InvalidValue("type", name, f"must be one of {', '.join(COMMANDS)}")
-    allowed = {camel(f.name): f for f in fields(cls)}  # type: ignore[arg-type]  # every command is a dataclass
+    allowed = {camel(f.name): f for f in fields(cls)}
     for given_name in given:
         if given_name not in allowed:
-            raise InvalidValue(str(given_name), given[given_name], f"is no field of {name}")
+            raise InvalidValue(str(given_name), given[given_name], f"is no field of {cls.NAME}")
     try:
         command = cls(**{snake(field_name): value for field_name, value in given.items()})
     except TypeError as error:
-        raise InvalidValue(name, sorted(given), f"lacks a field: {error}") from error
+        raise InvalidValue(cls.NAME, sorted(given), f"lacks a field: {error}") from error
     return command.checked()
 
 
 def request_digest_fields(command: Command) -> list[object]:
     """Return what makes two commands the same: the name and every field but the request id, as plain data."""
-    values = (getattr(command, f.name) for f in fields(command) if f.name != "request_id")  # type: ignore[arg-type]  # every command is a dataclass
+    values = (getattr(command, f.name) for f in fields(command) if f.name != "request_id")
     return [command.NAME, *(_plain(value) for value in values)]
 
 

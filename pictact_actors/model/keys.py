@@ -15,7 +15,7 @@ import zlib
 from typing import NamedTuple
 
 from pictact_actors.errors import InvalidKey
-from pictact_actors.model.validate import check_id, check_index
+from pictact_actors.model.validate import ROUND_INDEX_MAX, check_id, check_index
 
 MATCH, ROUND, SCORE, ANALYTICS = "match", "round", "score", "analytics"
 LIFETIME, HISTORY = "lifetime", "history"
@@ -105,4 +105,6 @@ def shard_of(group: str, shards: int) -> int:
 def _index(key: str, digits: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or (digits[0] == "0" and digits != "0"):
         raise InvalidKey(key, "a round's index is written as a whole number without leading zeros")
+    if len(digits) > len(str(ROUND_INDEX_MAX)):
+        raise InvalidKey(key, f"a round's index is at most {ROUND_INDEX_MAX}")
     return check_index(int(digits))

@@ -25,7 +25,7 @@ def standing(rank: int, at: Place) -> Standing:
 
 
 def ranked(places: Iterable[Place], rank: int = 1, position: int = 1) -> Iterator[Standing]:
-    """Number places that come in order; equal points and wins share a rank (1, 2, 2, 4).
+    """Rank places that come in order; equal points and wins share a rank (1, 2, 2, 4).
 
     `rank` and `position` are those of the first place, for pages in the middle.
     """

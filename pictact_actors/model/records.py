@@ -8,9 +8,9 @@ Attributes are snake_case; storage, JSON and the command line use the camelCase 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pictact_actors.model import keys
 from pictact_actors.model.validate import Number
@@ -61,8 +61,12 @@ class Record:
     """Base of all records. `IDS` are the attributes that the key says, `KIND` is the key's first part."""
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     KIND: ClassVar[str]
     IDS: ClassVar[tuple[str, ...]]
+    created_at: Number
+    updated_at: Number
+    unknown: Mapping[str, object] | None
 
     @property
     def key(self) -> str:
@@ -71,8 +75,8 @@ class Record:
 
     def to_dict(self) -> dict[str, object]:
         """All fields with their camelCase names, plain enough for JSON."""
-        shown = {camel(f.name): _plain(getattr(self, f.name)) for f in fields(self) if f.name != "unknown"}  # type: ignore[arg-type]  # every subclass is a dataclass
-        return {**_plain_map(getattr(self, "unknown", None) or EMPTY), **shown}
+        shown = {camel(f.name): _plain(getattr(self, f.name)) for f in fields(self) if f.name != "unknown"}
+        return {**_plain_map(self.unknown or EMPTY), **shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ class Analytics(Record):
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest(Record):
-    """Internal: a request that was applied. `digest` tells its command, `answer` is the first result's key and fields."""
+    """Internal: a request that was applied. `digest` tells its command, `answer` the first result's key and record."""
 
     KIND: ClassVar[str] = keys.REQUEST
     IDS: ClassVar[tuple[str, ...]] = ("anchor", "owner", "request_id")

@@ -46,7 +46,7 @@ from pictact_actors.model.records import (
 )
 from pictact_actors.model.validate import NUMBER_MAX, TEXTS_MAX, Number
 
-C = TypeVar("C", bound=Command)
+N = TypeVar("N", int, float)
 
 
 class View(Protocol):
@@ -173,7 +173,7 @@ def award_points(command: AwardPoints, view: View, when: When) -> Outcome:
     """Add points and wins to a score."""
     post_id = command.post_id
     match = view.get(f"match:{post_id}")
-    if match.__class__ is not Match or match.status not in OPEN_STATUSES:  # type: ignore[union-attr]  # the class says it
+    if match.__class__ is not Match or match.status not in OPEN_STATUSES:
         open_match(view, post_id)
     key = f"score:{post_id}:{command.user}"
     score = _added(view, key, post_id, command.user, command.points, command.wins, when)
@@ -283,7 +283,7 @@ def settle(
     )
     settled = replace(
         lifetime,
-        total_wins=lifetime.total_wins + at.wins - (0 if before is None else before.wins),
+        total_wins=_sum("totalWins", lifetime.total_wins, at.wins - (0 if before is None else before.wins)),
         matches_played=lifetime.matches_played + (before is None),
         total_points=_sum("totalPoints", lifetime.total_points, at.points - (0 if before is None else before.points)),
         trophies=held,
@@ -302,12 +302,11 @@ def stamped(record: Record, before: Record | None, when: When) -> Record:
 
     Times that are set are kept (an import brings its own). A score that changed is reached now.
     """
-    created = getattr(record, "created_at", 0.0) or (getattr(before, "created_at", 0.0) or when.now)
-    imported = before is None and getattr(record, "updated_at", 0.0)
-    times: dict[str, object] = {"created_at": created, "updated_at": imported or when.now}
+    created = record.created_at or (before.created_at if before is not None else 0.0) or when.now
+    updated = (record.updated_at if before is None else 0.0) or when.now
     if isinstance(record, Score):
-        times["reached_at"] = _reached(record, before, when)
-    return replace(record, **times)  # type: ignore[type-var]  # every record is a dataclass
+        record = replace(record, reached_at=_reached(record, before, when))
+    return replace(record, created_at=created, updated_at=updated)
 
 
 def _reached(score: Score, before: Record | None, when: When) -> Number:
@@ -331,16 +330,14 @@ def _added(view: View, key: str, post_id: str, user: str, points: Number, wins: 
     now = when.now
     if before.__class__ is not Score:
         return Score(post_id, user, points, wins, when.unique(), now, now)
-    total = _sum("points", before.points, points)  # type: ignore[union-attr]  # the class says it
-    total_wins = before.wins + wins  # type: ignore[union-attr]  # the same
-    if not -NUMBER_MAX <= total_wins <= NUMBER_MAX:
-        raise InvalidValue("wins", wins, "would take the player's wins beyond 2**53")
+    total = _sum("points", before.points, points)
+    total_wins = _sum("wins", before.wins, wins)
     moved = points != 0 or wins != 0
-    reached_at = when.unique() if moved else before.reached_at  # type: ignore[union-attr]  # the same
-    return Score(post_id, user, total, total_wins, reached_at, before.created_at, now, before.unknown)  # type: ignore[union-attr]  # the same
+    reached_at = when.unique() if moved else before.reached_at
+    return Score(post_id, user, total, total_wins, reached_at, before.created_at, now, before.unknown)
 
 
-def _sum(field: str, before: Number, added: Number) -> Number:
+def _sum(field: str, before: N, added: N) -> N:
     total = before + added
     if not -NUMBER_MAX <= total <= NUMBER_MAX:
         raise InvalidValue(field, added, "would take the total beyond 2**53")

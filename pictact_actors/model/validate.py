@@ -15,8 +15,13 @@ NUMBER_MAX = 2**53
 ROUND_INDEX_MAX = 999_999
 TEXTS_MAX = 1024
 """Most entries of a list of texts (reference images, trophies)."""
+PLAIN_BYTES_MAX = 4 * 1024 * 1024
+"""Most text in one list or one map: what is encoded in one go while the interpreter does nothing else."""
 NESTING_MAX = 32
 """Deepest nesting of fields that a newer version wrote and we keep."""
+
+_PLAIN_ITEM_BYTES = 16
+"""What each entry of a list or map counts beside its text: shared entries are cheap to hold but not to walk."""
 
 Number = int | float
 
@@ -58,13 +63,18 @@ def check_text(field: str, value: object) -> str:
     """Return `value` if it is text of at most 64 KiB."""
     if not isinstance(value, str):
         raise InvalidValue(field, value, "must be text")
+    _text_bytes(field, value)
+    return value
+
+
+def _text_bytes(field: str, value: str) -> int:
     try:
-        size = len(value.encode())
+        size = len(value) if len(value) > TEXT_BYTES_MAX or value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise InvalidValue(field, value, "must be valid Unicode, without lone surrogates") from None
     if size > TEXT_BYTES_MAX:
-        raise InvalidValue(field, value, f"has {size} bytes, at most {TEXT_BYTES_MAX} are allowed")
-    return value
+        raise InvalidValue(field, value, f"is longer than {TEXT_BYTES_MAX} bytes")
+    return size
 
 
 def check_number(field: str, value: object) -> Number:
@@ -118,7 +128,10 @@ def check_texts(field: str, value: object) -> tuple[str, ...]:
     """Return the texts of a list or tuple."""
     if not isinstance(value, list | tuple) or len(value) > TEXTS_MAX:
         raise InvalidValue(field, value, f"must be a list of at most {TEXTS_MAX} texts")
-    return tuple(check_text(field, text) for text in value)
+    found = tuple(check_text(field, text) for text in value)
+    if sum(len(text.encode()) for text in found) > PLAIN_BYTES_MAX:
+        raise InvalidValue(field, value, f"holds more than {PLAIN_BYTES_MAX} bytes of text")
+    return found
 
 
 def check_ids(field: str, value: object) -> tuple[str, ...]:
@@ -129,28 +142,39 @@ def check_ids(field: str, value: object) -> tuple[str, ...]:
 
 
 def check_plain(field: str, value: object) -> object:
-    """Return `value` if it is plain data (null, bool, number, text, list, map with text keys), not nested too deep.
+    """Return `value` if it is plain data (null, bool, number, text, list, map with text keys), neither deep nor huge.
 
     Walks with a stack of its own: an encoder that recurses would crash on what this refuses.
     """
     pending: list[tuple[object, int]] = [(value, 0)]
+    room = PLAIN_BYTES_MAX
     while pending:
         item, depth = pending.pop()
         if depth > NESTING_MAX:
             raise InvalidValue(field, type(value).__name__, f"is nested deeper than {NESTING_MAX} levels")
-        pending.extend((part, depth + 1) for part in _parts(field, item))
+        room -= _plain_bytes(field, item)
+        if room < 0:
+            raise InvalidValue(field, type(value).__name__, f"holds more than {PLAIN_BYTES_MAX} bytes")
+        pending.extend((part, depth + 1) for part in _parts(item))
     return value
 
 
-def _parts(field: str, item: object) -> Iterable[object]:
-    if isinstance(item, Mapping):
-        return (part for key, entry in item.items() for part in (check_text(field, key), entry))
-    if isinstance(item, list | tuple):
-        return item
+def _plain_bytes(field: str, item: object) -> int:
+    """Check one value by itself and return what it counts, without its parts."""
     if isinstance(item, str):
-        check_text(field, item)
-    elif isinstance(item, int | float) and not isinstance(item, bool):
+        return _text_bytes(field, item)
+    if isinstance(item, Mapping):
+        return sum(len(check_text(field, key).encode()) + _PLAIN_ITEM_BYTES for key in item)
+    if isinstance(item, list | tuple):
+        return _PLAIN_ITEM_BYTES * len(item)
+    if isinstance(item, int | float) and not isinstance(item, bool):
         check_number(field, item)
     elif item is not None and not isinstance(item, bool):
         raise InvalidValue(field, item, "must be plain data: null, bool, number, text, list or map")
-    return ()
+    return 0
+
+
+def _parts(item: object) -> Iterable[object]:
+    if isinstance(item, Mapping):
+        return item.values()
+    return item if isinstance(item, list | tuple) else ()

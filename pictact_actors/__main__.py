@@ -1,0 +1,6 @@
+"""`python -m pictact_actors` is `pictact`."""
+
+from pictact_actors.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="pictact")

@@ -1,0 +1,45 @@
+"""The base of our actors: the only importer of pykka, with its traps closed.
+
+- The thread is a daemon, so a host that forgets to close can exit; durability does not depend on `on_stop`.
+- Any exception ends in `on_fault`, never in pykka: there a `SystemExit` would stop every actor of the host.
+- The actor leaves pykka's registry at once: a host's `stop_all()` stops the host's actors, not the store's.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import Any, Self
+
+import pykka
+
+
+class Actor(pykka.ThreadingActor):
+    """An actor that handles one message after the other and survives its own mistakes."""
+
+    use_daemon_thread = True
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return queue.SimpleQueue()
+
+    @classmethod
+    def launch(cls, *args: object) -> pykka.ActorRef[Self]:
+        """Start the actor, out of the reach of the host's registry."""
+        ref = cls.start(*args)
+        pykka.ActorRegistry.unregister(ref)
+        return ref
+
+    def on_receive(self, message: Any) -> None:
+        """Handle a message; whatever goes wrong stays here."""
+        try:
+            self.handle(message)
+        except BaseException as error:  # noqa: BLE001 - see above
+            self.on_fault(message, error)
+
+    def handle(self, message: Any) -> None:
+        """Do what the message says."""
+        raise NotImplementedError
+
+    def on_fault(self, message: Any, error: BaseException) -> None:
+        """Answer everybody that the failed message leaves waiting."""
+        raise NotImplementedError

@@ -1,0 +1,48 @@
+"""Committed records decoded in memory, bounded in bytes.
+
+Two generations of dicts stand in for a recency list: what is used moves to (or stays in) the hot one; when that is
+full it becomes the cold one, and the old cold one is dropped. A hit costs one dict look-up and no bookkeeping.
+
+Readers call `hot.get` without a lock; all changes are made under the lock of the moment (`Committed`).
+"""
+
+from __future__ import annotations
+
+from pictact_actors.model.records import Record
+
+RECORD_OVERHEAD_BYTES = 480
+"""What a decoded record takes beyond its encoded size: objects, dict entry, key."""
+
+
+class Cache:
+    """Decoded records by key."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._generation_bytes = bytes_max // 2
+        self._hot_bytes = 0
+        self.hot: dict[str, Record] = {}
+        self.cold: dict[str, Record] = {}
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self.hot) + len(self.cold)
+
+    def put(self, key: str, record: Record, value_bytes: int) -> None:
+        """Keep a record as the latest."""
+        if key not in self.hot or value_bytes > RECORD_OVERHEAD_BYTES:
+            self._hot_bytes += value_bytes + len(key) + RECORD_OVERHEAD_BYTES
+            if self._hot_bytes > self._generation_bytes:
+                self._turn(value_bytes + len(key) + RECORD_OVERHEAD_BYTES)
+        self.hot[key] = record
+
+    def forget(self, key: str) -> None:
+        """Drop a record."""
+        self.hot.pop(key, None)
+        self.cold.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.hot, self.cold, self._hot_bytes = {}, {}, 0
+
+    def _turn(self, first_bytes: int) -> None:
+        self.cold, self.hot, self._hot_bytes = self.hot, {}, first_bytes

@@ -1,0 +1,263 @@
+"""What every reader sees: the committed records, one moment at a time.
+
+The committer publishes a commit group as a whole. While it does, `_publishing` is set: a reader that meets it waits
+for the end of the moment, because what it just read may be newer than what somebody else is still shown. A reader that
+does not meet it has read before or after the group, and needs no lock: a look-up in a dict and a look at the flag.
+Readers of several records take the lock of the moment, or pin it in the engine and go on at leisure.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from pictact_actors.errors import NotFound, StoreClosed
+from pictact_actors.model import codec, keys
+from pictact_actors.model.records import Lifetime, Record, Score, Standing
+from pictact_actors.runtime.cache import Cache
+from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard
+from pictact_actors.runtime.staging import Staged
+from pictact_actors.storage.engine import Engine, Problem
+
+T = TypeVar("T")
+
+
+class Committed:
+    """Committed records, leaderboards, and the moment they belong to."""
+
+    def __init__(self, engine: Engine, cache_bytes_max: int, board_players_max: int) -> None:
+        self._engine = engine
+        self._cache = Cache(cache_bytes_max)
+        self._boards = Boards(board_players_max)
+        self._lifetime_boards: dict[str, LifetimeBoard] = {}
+        self._moment = threading.Lock()
+        self._publishing = False
+        self._version = 0
+        self._closed: StoreClosed | None = None
+
+    # -- one record
+
+    def get(self, key: str) -> Record | None:
+        """Return the record under a key."""
+        record = self._cache.hot.get(key)
+        if record is None or self._publishing:
+            return self._get_slowly(key)
+        return record
+
+    def cached(self, key: str) -> Record | None:
+        """Return the record under a key if that needs no wait and no disk."""
+        return None if self._publishing else self._cache.hot.get(key)
+
+    def decoded(self, key: str, value: bytes) -> Record:
+        """Decode a stored record."""
+        return codec.decode(key, value)
+
+    def _get_slowly(self, key: str) -> Record | None:
+        if self._publishing:
+            with self._moment:
+                record = self._cache.hot.get(key)
+            if record is not None:
+                return record
+        keys.parse(key)
+        record = self._cache.cold.get(key)
+        version = self._version
+        if record is None:
+            if self._closed is not None:
+                raise self._closed
+            self._cache.misses += 1
+            value = self._engine.get(key)
+            if value is not None:
+                record = codec.decode(key, value)
+                self._keep(key, record, len(value), version)
+        else:
+            self._keep(key, record, 0, version)
+        if self._publishing or self._version != version:
+            with self._moment:
+                return self._locked_get(key)
+        return record
+
+    def _keep(self, key: str, record: Record, value_bytes: int, version: int) -> None:
+        """Take a record that was read into the cache, unless anything was published since."""
+        if self._moment.acquire(blocking=False):
+            try:
+                if self._version == version and not self._publishing:
+                    self._cache.put(key, record, value_bytes)
+            finally:
+                self._moment.release()
+
+    def _locked_get(self, key: str) -> Record | None:
+        """Return the record under a key while the moment is held."""
+        record = self._cache.hot.get(key) or self._cache.cold.get(key)
+        if record is None:
+            value = self._engine.get(key)
+            return None if value is None else codec.decode(key, value)
+        return record
+
+    # -- several records of one moment
+
+    def get_many(self, wanted: Iterable[str]) -> dict[str, Record]:
+        """Return the records that exist among the wanted ones, all of one moment."""
+        listed = list(wanted)
+        for _ in range(3):
+            version = self._version
+            found = {key: self.get(key) for key in listed}
+            if self._version == version and not self._publishing:
+                break
+        else:
+            with self._moment:
+                found = {key: self._locked_get(key) for key in listed}
+        return {key: record for key, record in found.items() if record is not None}
+
+    def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, Record]]:
+        """Iterate the records under a prefix, as they are now, in key order."""
+        if self._closed is not None:
+            raise self._closed
+        with self._moment:
+            pairs = self._engine.scan(prefix, after)
+        return ((key, codec.decode(key, value)) for key, value in pairs)
+
+    def one_and_scan(self, key: str, prefix: str) -> tuple[Record | None, list[Record]]:
+        """Return the record under a key and all those under a prefix, as they are at one moment."""
+        if self._closed is not None:
+            raise self._closed
+        with self._moment:
+            record = self._locked_get(key)
+            pairs = self._engine.scan(prefix)
+        return record, [record for _, record in self._decode_all(pairs)]
+
+    def pinned(self) -> tuple[int, Iterator[tuple[str, Record]], Iterator[Problem]]:
+        """Return the present sequence number, all records of that moment, and the engine's own check of it."""
+        with self._moment:
+            return self._engine.seq, self._decode_all(self._engine.scan("")), self._engine.check()
+
+    # -- leaderboards
+
+    def on_board(self, post_id: str, read: Callable[[Board], T]) -> T:
+        """Read a post's leaderboard, loading it if need be. Raises `NotFound` if there is no such match."""
+        while True:
+            with self._moment:
+                board = self._boards.get(post_id)
+                if board is not None:
+                    return read(board)
+            if self.get(keys.match_key(post_id)) is None:
+                raise NotFound(keys.match_key(post_id))
+            self._load_board(post_id)
+
+    def on_lifetime_board(self, by: str, read: Callable[[LifetimeBoard], T]) -> T:
+        """Read the leaderboard of all players by a lifetime total."""
+        with self._moment:
+            board = self._lifetime_boards.get(by)
+            if board is None:
+                board = LifetimeBoard(by)
+                for key, value in self._engine.scan("lifetime:"):
+                    board.put(_lifetime(codec.decode(key, value)))
+                self._lifetime_boards[by] = board
+            return read(board)
+
+    def _load_board(self, post_id: str) -> None:
+        """Load a board from one moment, without holding anybody up; begin again if something was published since."""
+        board = Board()
+        version = self._version
+        for _, record in self.scan(keys.score_key(post_id, "")):
+            if isinstance(record, Score):
+                board.put(record)
+        with self._moment:
+            if self._version != version:
+                self._bring_forward(board, post_id)
+            if self._boards.get(post_id) is None:
+                self._boards.add(post_id, board)
+
+    def _bring_forward(self, board: Board, post_id: str) -> None:
+        for key, value in self._engine.scan(keys.score_key(post_id, "")):
+            record = codec.decode(key, value)
+            if isinstance(record, Score):
+                board.put(record)
+
+    # -- publishing (the committer's)
+
+    def publish(self, staged: Sequence[Staged]) -> None:
+        """Show a commit group that is durable: all of it at one moment."""
+        with self._moment:
+            self._publishing = True
+            try:
+                self._engine.publish()
+                for item in staged:
+                    self._show(item)
+            finally:
+                self._version += 1
+                self._publishing = False
+
+    def _show(self, item: Staged) -> None:
+        records = item.records
+        put = self._cache.put
+        for key, value in item.changes.items():
+            record = None if records is None else records[key]
+            if record is None or value is None:
+                self._cache.forget(key)
+            else:
+                put(key, record, len(value))
+            if key.startswith(_ON_BOARDS):
+                self._show_on_boards(key, record, value)
+
+    def _show_on_boards(self, key: str, record: Record | None, value: bytes | None) -> None:
+        if key.startswith("score:"):
+            if len(self._boards):
+                _, post_id, user = key.split(":")
+                self._boards.publish(post_id, user, _score(record or _decoded(key, value)))
+        elif self._lifetime_boards:
+            current = record or _decoded(key, value)
+            for board in self._lifetime_boards.values():
+                board.remove(key[len("lifetime:") :])
+                if current is not None:
+                    board.put(_lifetime(current))
+
+    def forget(self, groups: frozenset[str]) -> None:
+        """Read the records of some groups anew: another host has written them."""
+        with self._moment:
+            self._cache.clear()
+            self._version += 1
+            for group in groups:
+                self._boards.drop(group.removeprefix("match:"))
+            self._lifetime_boards.clear()
+
+    # -- the end
+
+    def close(self, reason: StoreClosed) -> None:
+        """Refuse reads from now on."""
+        self._closed = reason
+        with self._moment:
+            self._cache.clear()
+            self._boards = Boards(1)
+            self._lifetime_boards = {}
+
+    def abandon(self, reason: StoreClosed) -> None:
+        """Refuse reads in a forked child, where locks may be held by threads that are not there."""
+        self._closed = reason
+        self._publishing = False
+        self._moment = threading.Lock()
+        self._cache.clear()
+
+    def statistics(self) -> tuple[int, int, int]:
+        """Return cached records, cache misses, and boards in memory."""
+        return len(self._cache), self._cache.misses, len(self._boards)
+
+    def _decode_all(self, pairs: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Record]]:
+        return ((key, codec.decode(key, value)) for key, value in pairs)
+
+
+_ON_BOARDS = ("score:", "lifetime:")
+
+
+def _decoded(key: str, value: bytes | None) -> Record | None:
+    return None if value is None else codec.decode(key, value)
+
+
+def _score(record: Record | None) -> Score | None:
+    return record if isinstance(record, Score) else None
+
+
+def _lifetime(record: Record) -> Lifetime:
+    if not isinstance(record, Lifetime):
+        raise TypeError(f"{record!r} is no lifetime")
+    return record

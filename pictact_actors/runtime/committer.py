@@ -1,0 +1,194 @@
+"""The committer: the one place where a write becomes real. Sync, then publish, then acknowledge, group by group.
+
+It collects what is already queued and makes it durable with one sync; while it syncs, the next group gathers. There
+is no timer, so a lone caller waits for nobody. Every race is settled by the order of its queue.
+
+Its own thread writes `failure` and the links' `epoch` and `published`; any thread may `put` and read them.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from pictact_actors import log
+from pictact_actors.errors import CommitFailed, StorageFull, StoreFailed
+from pictact_actors.runtime.messages import Reset
+from pictact_actors.runtime.reply import Port
+from pictact_actors.storage.engine import Conflict, Engine
+
+if TYPE_CHECKING:
+    from pictact_actors.clock import StoreClock
+    from pictact_actors.config import StoreConfig
+    from pictact_actors.runtime.committed import Committed
+    from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.staging import Batch
+
+_GROUP_BYTES_MAX = 8 * 1024 * 1024
+"""A group takes no further batch beyond this, so that small writes do not wait for many large ones."""
+_IDLE_S = 60.0
+
+Failure = Callable[[], Exception]
+
+
+class _Stop:
+    """Ends the committer after everything queued before it."""
+
+
+_STOP: Final = _Stop()
+
+
+class Committer:
+    """Makes commit groups durable, shows them, and answers their callers."""
+
+    def __init__(self, engine: Engine, committed: Committed, clock: StoreClock, config: StoreConfig) -> None:
+        self._engine = engine
+        self._committed = committed
+        self._clock = clock
+        self._group_max = config.commit_group_max
+        self._queue: queue.SimpleQueue[Batch | _Stop] = queue.SimpleQueue()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
+        self.failure: str | None = None
+        self.groups = 0
+        self.commits = 0
+
+    def start(self) -> None:
+        """Start committing."""
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        """Queue a decided batch. Any actor's."""
+        self._queue.put(batch)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Commit what is queued, then end; False if that takes longer than `timeout_s`."""
+        self._queue.put(_STOP)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def queued(self) -> int:
+        """Batches that wait for the next group."""
+        return self._queue.qsize()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            batches = self._collect()
+            if batches:
+                self._process(batches)
+
+    def _collect(self) -> list[Batch]:
+        """Wait for a batch, and take what is queued behind it up to the limits of a group."""
+        batches: list[Batch] = []
+        commits = size_bytes = 0
+        waiting = self._queue
+        try:
+            item = waiting.get(timeout=_IDLE_S)
+            while True:
+                if isinstance(item, _Stop):
+                    self._stopping = True
+                    break
+                batches.append(item)
+                commits += len(item.staged)
+                size_bytes += item.size_bytes
+                if commits >= self._group_max or size_bytes >= _GROUP_BYTES_MAX:
+                    break
+                item = waiting.get_nowait()
+        except queue.Empty:
+            pass
+        return batches
+
+    def _process(self, batches: list[Batch]) -> None:
+        """Commit a group; whatever happens, everybody in it is answered or decided again."""
+        current = [batch for batch in batches if batch.is_current()]
+        for batch in batches:
+            if not batch.is_current():
+                self._decide_again(batch)
+        try:
+            if self.failure is not None:
+                self._refuse(current, lambda: StoreFailed(self.failure or ""))
+            else:
+                self._commit(current)
+        except StorageFull as full:
+            log.warning(log.STORAGE_FULL, cause=full.cause)
+            self._refuse(current, lambda: StorageFull(full.cause))
+            self._reset(current)
+        except Conflict as conflict:
+            self._resolve(current, conflict.groups)
+        except Exception as error:  # noqa: BLE001 - a failed commit is terminal, whatever failed
+            self._fail(current, error)
+
+    def _commit(self, batches: Sequence[Batch]) -> None:
+        writes = [item for batch in batches for item in batch.staged if item.changes]
+        if writes:
+            self._engine.commit(writes, self._clock.now(), self._clock.mark)
+            self._committed.publish(writes)
+            self.groups += 1
+            self.commits += len(writes)
+        for batch in batches:
+            if batch.crossing is None:
+                batch.link.published = batch.number
+        self._acknowledge(batches)
+
+    def _acknowledge(self, batches: Sequence[Batch]) -> None:
+        ports: set[Port] = set()
+        for batch in batches:
+            for item in batch.staged:
+                call = item.call
+                if item.error is None:
+                    call.answer(item.answer)
+                else:
+                    call.fail(item.error)
+                if call.port is not None:
+                    ports.add(call.port)
+            self._leave(batch)
+        for port in ports:
+            port.wake()
+
+    def _refuse(self, batches: Sequence[Batch], failure: Failure) -> None:
+        """Answer everybody in a group with an error of their own."""
+        ports: set[Port] = set()
+        for batch in batches:
+            for item in batch.staged:
+                item.call.fail(failure())
+                if item.call.port is not None:
+                    ports.add(item.call.port)
+            self._leave(batch)
+        for port in ports:
+            port.wake()
+
+    def _leave(self, batch: Batch) -> None:
+        if batch.crossing is not None:
+            batch.crossing.release()
+            batch.crossing.home.gate.leave(len(batch.staged))
+        else:
+            batch.link.gate.leave(len(batch.staged))
+
+    def _decide_again(self, batch: Batch) -> None:
+        """Drop what was decided on refused records: shards decide their own again at `Reset`, crossings set off again."""
+        if batch.crossing is not None:
+            batch.crossing.begin()
+
+    def _reset(self, batches: Sequence[Batch]) -> None:
+        """Let the shards of a refused group forget what they staged on it."""
+        links: set[ShardLink] = set()
+        for batch in batches:
+            links.update(batch.crossing.epochs if batch.crossing is not None else (batch.link,))
+        for link in links:
+            link.epoch += 1
+            link.tell(Reset(link.epoch))
+
+    def _resolve(self, batches: Sequence[Batch], groups: frozenset[str]) -> None:
+        """Another host wrote some groups first: decide everything of this commit group again, on fresh records."""
+        self._committed.forget(groups)
+        self._reset(batches)
+        for batch in batches:
+            self._decide_again(batch)
+
+    def _fail(self, batches: Sequence[Batch], error: Exception) -> None:
+        self.failure = str(error)
+        log.error(log.STORE_FAILED, cause=self.failure, exc_info=error)
+        cause = error.cause if isinstance(error, CommitFailed) else repr(error)
+        self._refuse(batches, lambda: CommitFailed(cause))

@@ -1,0 +1,274 @@
+"""Commands over several groups: a crossing travels from shard to shard, as a message.
+
+At each stop the owning actor locks its groups, decides its own records in steps of a few milliseconds, and passes the
+crossing on; the last stop hands everything to the committer as one commit. Nobody waits for anybody: while a crossing
+is elsewhere, the groups it locked hold up their commands, and all others go on.
+
+Stops are in one order for everybody (posts before users, then by shard), so crossings never wait in a circle.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from pictact_actors.clock import monotonic
+from pictact_actors.errors import InvalidValue, Rejected, ShardRestarted
+from pictact_actors.model import keys
+from pictact_actors.model.codec import encode
+from pictact_actors.model.commands import CompleteMatch, PutMany
+from pictact_actors.model.deciding import answered_before, answering, crosses_groups
+from pictact_actors.model.records import Match, Record, Score, Standing
+from pictact_actors.model.rules import Outcome, When, closing, settle, stamped
+from pictact_actors.runtime.leaderboard import Board
+from pictact_actors.runtime.messages import Arrive, Release
+from pictact_actors.runtime.staging import Batch, Staged, rejected
+
+if TYPE_CHECKING:
+    from pictact_actors.config import StoreConfig
+    from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.reply import Call
+    from pictact_actors.runtime.shard import ShardActor
+
+STEP_S = 0.002
+"""How long a job works before other messages of its shard have their turn."""
+_RECORD_OVERHEAD_BYTES = 16
+
+CROSSING_COMMANDS = frozenset({CompleteMatch, PutMany})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where groups live, and the limits that crossings keep to."""
+
+    link_of: Callable[[str], ShardLink]
+    config: StoreConfig
+
+
+class Stop(NamedTuple):
+    """The groups that a crossing needs in one shard."""
+
+    link: ShardLink
+    groups: list[str]
+
+
+class Crossing(ABC):
+    """A command under way through the shards that own its groups.
+
+    It belongs to the one thread that works on it; messages hand it over. `epochs` says which incarnation of each
+    shard it relied on: the committer refuses it if one of them has changed since.
+    """
+
+    def __init__(self, call: Call, layout: Layout, stops: list[Stop]) -> None:
+        self.call = call
+        self.home = layout.link_of(call.command.group)
+        self.layout = layout
+        self.stops = stops
+        self.position = 0
+        self.epochs: dict[ShardLink, int] = {}
+        self.visited: set[ShardLink] = set()
+        self.changes: dict[str, bytes | None] = {}
+        self.size_bytes = 0
+
+    @abstractmethod
+    def work(self, shard: ShardActor) -> Iterator[None]:
+        """Decide what is to be decided at this stop; yield often."""
+
+    @abstractmethod
+    def answer(self) -> object:
+        """Return what the caller gets."""
+
+    def begin(self) -> None:
+        """Set off, or set off again with the locks kept, to decide on fresh records."""
+        self.position = 0
+        self.epochs.clear()
+        self.changes.clear()
+        self.size_bytes = 0
+        self.stops[0].link.tell(Arrive(self))
+
+    def groups_here(self) -> list[str]:
+        """Return the groups that this stop needs."""
+        return self.stops[self.position].groups
+
+    def enter(self, link: ShardLink, epoch: int) -> None:
+        """Note that it has its locks in a shard, and relies on that shard's epoch."""
+        self.visited.add(link)
+        self.epochs[link] = epoch
+
+    def write(self, record: Record) -> None:
+        """Add a record to the commit. Raises `InvalidValue` when it grows beyond its limit."""
+        value = encode(record)
+        self.size_bytes += len(record.key) + len(value) + _RECORD_OVERHEAD_BYTES
+        if self.size_bytes > self.layout.config.commit_bytes_max:
+            raise InvalidValue("records", len(self.changes), "are too many for one atomic step (commit_bytes_max)")
+        self.changes[record.key] = value
+
+    def advance(self, shard: ShardActor) -> None:
+        """Go to the next stop, or to the committer after the last one."""
+        self.position += 1
+        if self.position < len(self.stops):
+            self.stops[self.position].link.tell(Arrive(self))
+            return
+        command = self.call.command
+        decided = Staged(self.call, command.NAME, command.request_id, self.changes, None, self.answer(), None)
+        shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, self))
+
+    def give_up(self, shard: ShardActor, error: Exception) -> None:
+        """Answer with an error, through the committer, and write nothing."""
+        shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, self))
+
+    def release(self) -> None:
+        """Unlock everything, everywhere."""
+        for link in self.visited:
+            link.tell(Release(self))
+
+
+class Job:
+    """A crossing's work at one stop, done step by step."""
+
+    def __init__(self, crossing: Crossing, shard: ShardActor) -> None:
+        self._crossing = crossing
+        self._shard = shard
+        self._work = crossing.work(shard)
+
+    def step(self) -> bool:
+        """Work for about `STEP_S`; say whether this stop is done."""
+        until = monotonic() + STEP_S
+        try:
+            for _ in self._work:
+                if monotonic() > until:
+                    return False
+        except Rejected as error:
+            self._crossing.give_up(self._shard, error)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours harms only its own call
+            self._crossing.give_up(self._shard, ShardRestarted(self._shard.link.index, repr(error)))
+        else:
+            self._crossing.advance(self._shard)
+        return True
+
+
+class _Share(NamedTuple):
+    """What one participant takes from a match."""
+
+    user: str
+    standing: Standing | None
+    trophies: tuple[str, ...]
+
+
+class Completion(Crossing):
+    """Completing a match: its final order at home, then every participant's lifetime and history where they live."""
+
+    def __init__(self, call: Call, command: CompleteMatch, layout: Layout) -> None:
+        super().__init__(call, layout, [Stop(layout.link_of(command.group), [command.group])])
+        self._command = command
+        self._match: Match
+        self._standings: list[Standing] = []
+        self._shares: list[list[_Share]] = []
+
+    def work(self, shard: ShardActor) -> Iterator[None]:
+        """Gather the scores at home, settle players elsewhere."""
+        if self.position == 0:
+            yield from self._gather(shard)
+        else:
+            yield from self._settle(shard)
+
+    def answer(self) -> object:
+        """Return the final standings."""
+        return self._standings
+
+    def _gather(self, shard: ShardActor) -> Iterator[None]:
+        match = shard.get(self._command.group)
+        if not isinstance(match, Match):  # pragma: no cover - it was there, and its group is locked
+            raise TypeError(f"{self._command.group} has gone")
+        self._match = closing(match, shard.clock.now(), self.layout.config.match_expiry_s)
+        self.write(self._match)
+        board = Board()
+        for score in shard.scan(f"score:{self._command.post_id}:"):
+            if isinstance(score, Score):
+                board.put(score)
+            yield
+        self._standings = []
+        for standing in board.standings():
+            self._standings.append(standing)
+            yield
+        for answered in answering(self._command, None, self._match.updated_at).values():
+            if answered is not None:
+                self.write(answered)
+        yield from self._share_out()
+
+    def _share_out(self) -> Iterator[None]:
+        """Sort the participants by the shard that owns them."""
+        trophies = self._command.trophies
+        shares: dict[ShardLink, list[_Share]] = {}
+        for standing in self._standings:
+            share = _Share(standing.user, standing, tuple(trophies.get(standing.user, ())))
+            shares.setdefault(self.layout.link_of(keys.lifetime_key(standing.user)), []).append(share)
+            yield
+        participants = {standing.user for standing in self._standings}
+        for user in trophies.keys() - participants:
+            share = _Share(user, None, tuple(trophies[user]))
+            shares.setdefault(self.layout.link_of(keys.lifetime_key(user)), []).append(share)
+        ordered = sorted(shares, key=lambda link: link.index)
+        self.stops = [self.stops[0], *(Stop(link, [keys.lifetime_key(s.user) for s in shares[link]]) for link in ordered)]
+        self._shares = [[], *(shares[link] for link in ordered)]
+
+    def _settle(self, shard: ShardActor) -> Iterator[None]:
+        post_id = self._command.post_id
+        for user, standing, trophies in self._shares[self.position]:
+            lifetime = shard.get(keys.lifetime_key(user))
+            played = shard.get(keys.history_key(user, post_id))
+            settled, entry = settle(lifetime, played, self._match, standing, trophies, user)
+            self.write(settled)
+            if entry is not None:
+                self.write(entry)
+            yield
+
+
+class Putting(Crossing):
+    """Writing given records, each decided by the actor that owns it."""
+
+    def __init__(self, call: Call, command: PutMany, layout: Layout) -> None:
+        stops: dict[tuple[bool, int], Stop] = {}
+        by_group: dict[str, list[Record]] = {}
+        for key, record in command.records.items():
+            by_group.setdefault(keys.parse(key).group, []).append(record)
+        for group in by_group:
+            link = layout.link_of(group)
+            stops.setdefault(_stop_order(group, link), Stop(link, [])).groups.append(group)
+        super().__init__(call, layout, [stops[order] for order in sorted(stops)])
+        self._by_group = by_group
+
+    def work(self, shard: ShardActor) -> Iterator[None]:
+        """Write this stop's records."""
+        now = shard.clock.now()
+        when = When(now, partial(shard.clock.unique, now))
+        for group in self.groups_here():
+            for record in self._by_group[group]:
+                self.write(stamped(record, shard.get(record.key), when))
+                yield
+
+    def answer(self) -> object:
+        """Return nothing: the caller knows the records."""
+        return None
+
+
+def _stop_order(group: str, link: ShardLink) -> tuple[bool, int]:
+    """Posts before users, then by shard."""
+    return (group.startswith("lifetime:"), link.index)
+
+
+def crossing_of(call: Call, shard: ShardActor, layout: Layout) -> Crossing | Outcome | None:
+    """Return the crossing that a command needs, or its outcome if it was answered before; None for an ordinary one."""
+    command = call.command
+    if isinstance(command, PutMany):
+        return Putting(call, command, layout)
+    if isinstance(command, CompleteMatch):
+        answered = answered_before(command, shard)
+        if answered is not None:
+            return answered
+        if crosses_groups(command, shard):
+            return Completion(call, command, layout)
+    return None

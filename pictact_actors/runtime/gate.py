@@ -1,0 +1,69 @@
+"""The bounded door of a shard: how many writes may be in flight."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pictact_actors.clock import monotonic
+from pictact_actors.errors import Overloaded
+
+
+class Gate:
+    """Counts writes in flight. Senders `enter`, whoever answers lets them `leave`."""
+
+    def __init__(self, shard: int, in_flight_max: int) -> None:
+        self._shard = shard
+        self._max = in_flight_max
+        self._room = threading.Condition(threading.Lock())
+        self._callbacks: list[Callable[[], None]] = []
+        self._waiting = 0
+        self.in_flight = 0
+
+    def enter(self, count: int, deadline: float) -> None:
+        """Admit `count` writes, waiting for room until `deadline` (monotonic). Raises `Overloaded`."""
+        with self._room:
+            if self.in_flight + count > self._max:
+                self._wait_for_room(count, deadline)
+            self.in_flight += count
+
+    def try_enter(self, count: int) -> bool:
+        """Admit `count` writes if there is room now."""
+        with self._room:
+            if self.in_flight + count > self._max:
+                return False
+            self.in_flight += count
+            return True
+
+    def leave(self, count: int) -> None:
+        """Make room after `count` writes were answered."""
+        with self._room:
+            self.in_flight -= count
+            if self._waiting:
+                self._room.notify_all()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back once, when the next write leaves (from the thread that answered it)."""
+        with self._room:
+            self._callbacks.append(callback)
+
+    def wait_empty(self, deadline: float) -> bool:
+        """Wait until nothing is in flight; False if `deadline` (monotonic) came first."""
+        with self._room:
+            self._waiting += 1
+            try:
+                return self._room.wait_for(lambda: not self.in_flight, max(0.0, deadline - monotonic()))
+            finally:
+                self._waiting -= 1
+
+    def _wait_for_room(self, count: int, deadline: float) -> None:
+        since = monotonic()
+        self._waiting += 1
+        try:
+            if not self._room.wait_for(lambda: self.in_flight + count <= self._max, max(0.0, deadline - since)):
+                raise Overloaded(self._shard, self.in_flight, monotonic() - since)
+        finally:
+            self._waiting -= 1

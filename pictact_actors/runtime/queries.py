@@ -1,0 +1,108 @@
+"""What the game asks for, answered from the committed records. Every answer is of one moment."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+from pictact_actors.errors import InvalidKey, InvalidValue, NotFound
+from pictact_actors.model import keys
+from pictact_actors.model.ranking import LIFETIME_ORDERS
+from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Standing
+from pictact_actors.model.summary import AnalyticsSummary, summarize
+from pictact_actors.model.validate import check_choice, check_count, check_id
+from pictact_actors.runtime.committed import Committed
+from pictact_actors.runtime.leaderboard import Board
+
+R = TypeVar("R")
+
+
+def require_public(key: object) -> str:
+    """Return a key that users may read. Raises `InvalidKey`."""
+    keys.parse(key)
+    if not isinstance(key, str) or not keys.is_public(key):
+        raise InvalidKey(key, "is internal to the store")
+    return key
+
+
+class Queries:
+    """Reads of several records or of leaderboards."""
+
+    def __init__(self, committed: Committed) -> None:
+        self._committed = committed
+
+    def rounds(self, post_id: str) -> list[Round]:
+        """Return all rounds of a match, by index. Raises `NotFound` if there is no match."""
+        check_id(post_id)
+        match, rounds = self._committed.one_and_scan(keys.match_key(post_id), keys.round_key(post_id, 0)[:-1])
+        if match is None:
+            raise NotFound(keys.match_key(post_id))
+        return sorted(cast("list[Round]", rounds), key=lambda item: item.index)
+
+    def player(self, user: str) -> Player:
+        """Return a player's lifetime and whole history. Raises `NotFound`."""
+        check_id(user)
+        lifetime, history = self._committed.one_and_scan(keys.lifetime_key(user), keys.history_key(user, ""))
+        if not isinstance(lifetime, Lifetime):
+            raise NotFound(keys.lifetime_key(user))
+        played = cast("list[PlayedMatch]", history)
+        return Player(lifetime, sorted(played, key=lambda item: (item.completed_at, item.post_id)))
+
+    def leaderboard(self, post_id: str, limit: int, offset: int) -> list[Standing]:
+        """Return a page of a match's leaderboard."""
+        check_id(post_id)
+        check_count("limit", limit)
+        check_count("offset", offset)
+        return self._committed.on_board(post_id, lambda board: board.page(limit, offset))
+
+    def standing(self, post_id: str, user: str) -> Standing:
+        """Return a player's line on a match's leaderboard. Raises `NotFound`."""
+        check_id(post_id)
+        key = keys.score_key(post_id, check_id(user))
+        return _found(self._committed.on_board(post_id, lambda board: board.standing(user)), key)
+
+    def around(self, post_id: str, user: str, span: int) -> list[Standing]:
+        """Return a player's line and `span` lines on either side of it. Raises `NotFound`."""
+        check_id(post_id)
+        check_count("span", span)
+        key = keys.score_key(post_id, check_id(user))
+
+        def read(board: Board) -> list[Standing] | None:
+            return board.around(user, span)
+
+        return _found(self._committed.on_board(post_id, read), key)
+
+    def lifetime_leaderboard(self, by: str, limit: int, offset: int) -> list[Standing]:
+        """Return a page of the leaderboard of all players."""
+        check_choice("by", by, LIFETIME_ORDERS)
+        check_count("limit", limit)
+        check_count("offset", offset)
+        return self._committed.on_lifetime_board(by, lambda board: board.page(limit, offset))
+
+    def lifetime_standing(self, user: str, by: str) -> Standing:
+        """Return a player's line on the leaderboard of all players. Raises `NotFound`."""
+        check_choice("by", by, LIFETIME_ORDERS)
+        key = keys.lifetime_key(check_id(user))
+        return _found(self._committed.on_lifetime_board(by, lambda board: board.standing(user)), key)
+
+    def analytics_summary(self, subreddit: str | None, since: float | None) -> AnalyticsSummary:
+        """Return means over all matches, or those of a subreddit, or those observed since a time (epoch s)."""
+        if since is not None and (isinstance(since, bool) or not isinstance(since, int | float)):
+            raise InvalidValue("since", since, "must be epoch seconds")
+        chosen = (
+            record
+            for _, record in self._committed.scan("analytics:")
+            if isinstance(record, Analytics)
+            and (since is None or record.updated_at >= since)
+            and (subreddit is None or self._subreddit(record.post_id) == subreddit)
+        )
+        return summarize(chosen)
+
+    def _subreddit(self, post_id: str) -> str | None:
+        match = self._committed.get(keys.match_key(post_id))
+        return match.subreddit if isinstance(match, Match) else None
+
+
+def _found(value: R | None, key: str) -> R:
+    if value is None:
+        raise NotFound(key)
+    return value

@@ -1,0 +1,156 @@
+"""Everything running behind one open store: shards, committer, committed records, and the way in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pictact_actors import log
+from pictact_actors.clock import Clock, StoreClock, monotonic
+from pictact_actors.config import StoreConfig
+from pictact_actors.errors import Rejected, StoreClosed, StoreFailed
+from pictact_actors.model.commands import Command
+from pictact_actors.model.keys import shard_of
+from pictact_actors.runtime.committed import Committed
+from pictact_actors.runtime.committer import Committer
+from pictact_actors.runtime.crossing import Layout
+from pictact_actors.runtime.gate import Gate
+from pictact_actors.runtime.link import ShardLink
+from pictact_actors.runtime.reply import Call
+from pictact_actors.runtime.shard import ShardActor
+from pictact_actors.storage.engine import Engine
+
+_LINKS_CACHED = 65_536
+_GATE_SHARE = 4
+"""A list of messages enters a shard's gate in parts of at most a quarter of its room."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatistics:
+    """One shard: writes admitted and not answered yet, and its epoch."""
+
+    index: int
+    in_flight: int
+    epoch: int
+
+
+class Runtime:
+    """The running parts of a store, in the order that a write passes them."""
+
+    def __init__(self, engine: Engine, config: StoreConfig, clock: Clock) -> None:
+        self.engine = engine
+        self.config = config
+        self.clock = StoreClock(clock, floor=engine.ts, mark=engine.mark)
+        self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max)
+        self.committer = Committer(engine, self.committed, self.clock, config)
+        self.links = [ShardLink(index, Gate(index, config.in_flight_max)) for index in range(config.shards)]
+        self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
+        self._closed: StoreClosed | None = None
+        self._closing = threading.Lock()
+        layout = Layout(self.link_of, config)
+        for link in self.links:
+            link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.clock, layout)
+        self.committer.start()
+
+    def send(self, command: Command, timeout_s: float) -> Call:
+        """Check a command and send it to its shard. Every error arrives through the call."""
+        call = Call(command, timeout_s, monotonic() + timeout_s)
+        try:
+            call.command = command = command.checked()
+            link = self.link_of(command.group)
+            self.admit(link, 1, call.deadline)
+        except (Rejected, StoreFailed) as error:
+            call.fail(error)
+        else:
+            link.tell([call])
+        return call
+
+    def tell(self, command: Command, timeout_s: float) -> None:
+        """Check a command and send it without an answer. Raises what is wrong with it, or `Overloaded`, at once."""
+        command = command.checked()
+        link = self.link_of(command.group)
+        self.admit(link, 1, 0.0)
+        link.tell([Call(command, timeout_s, monotonic() + timeout_s)])
+
+    def submit(self, commands: Iterable[Command], timeout_s: float) -> list[Call]:
+        """Send many commands with one hand-over a shard; each error arrives through its own call."""
+        deadline = monotonic() + timeout_s
+        calls: list[Call] = []
+        by_link: dict[ShardLink, list[Call]] = {}
+        for command in commands:
+            call = Call(command, timeout_s, deadline)
+            calls.append(call)
+            try:
+                call.command = checked = command.checked()
+                by_link.setdefault(self.link_of(checked.group), []).append(call)
+            except Rejected as error:
+                call.fail(error)
+        for link, listed in by_link.items():
+            self.hand_over(link, listed, deadline)
+        return calls
+
+    def hand_over(self, link: ShardLink, calls: list[Call], deadline: float) -> None:
+        """Send checked calls to one shard, in parts that fit through its gate."""
+        part = max(1, self.config.in_flight_max // _GATE_SHARE)
+        for start in range(0, len(calls), part):
+            admitted = calls[start : start + part]
+            try:
+                self.admit(link, len(admitted), deadline)
+            except (Rejected, StoreFailed) as error:
+                for call in calls[start:]:
+                    call.fail(error)
+                return
+            link.tell(admitted)
+
+    def admit(self, link: ShardLink, count: int, deadline: float) -> None:
+        """Let writes in, waiting for room until `deadline`. Raises `Overloaded`, `StoreClosed`, `StoreFailed`."""
+        self.require_open()
+        link.gate.enter(count, deadline)
+        if self._closed is not None:  # closed while it waited: nobody will come to fetch it
+            link.gate.leave(count)
+            raise self._closed
+
+    def require_open(self) -> None:
+        """Raise `StoreClosed` or `StoreFailed` if writes are refused."""
+        if self._closed is not None:
+            raise self._closed
+        if self.committer.failure is not None:
+            raise StoreFailed(self.committer.failure)
+
+    def close(self) -> bool:
+        """Refuse new work, finish what is in flight, close the engine; False if some work had to be abandoned.
+
+        Takes at most about `drain_timeout_s`. Any thread may call it, any number of times; all wait for the end.
+        """
+        with self._closing:
+            if self._closed is not None:
+                return True
+            self._closed = StoreClosed()
+            return self._shut_down(monotonic() + self.config.drain_timeout_s)
+
+    def abandon(self, reason: StoreClosed) -> None:
+        """Refuse everything in a forked child, touching nothing that threads of the parent own."""
+        self._closed = reason
+        self._closing = threading.Lock()
+        self.committed.abandon(reason)
+
+    def shards(self) -> Sequence[ShardStatistics]:
+        """Return what the shards are doing."""
+        return [ShardStatistics(link.index, link.gate.in_flight, link.epoch) for link in self.links]
+
+    def _shut_down(self, deadline: float) -> bool:
+        drained = all([link.gate.wait_empty(deadline) for link in self.links])
+        stopped = self.committer.stop(max(0.1, deadline - monotonic()))
+        for link in self.links:
+            link.stop()
+        self.committed.close(StoreClosed())
+        if not (drained and stopped):
+            log.error(log.DRAIN_INCOMPLETE, in_flight=[link.gate.in_flight for link in self.links])
+        if stopped:
+            self.engine.close()
+        return drained and stopped
+
+    def _find_link(self, group: str) -> ShardLink:
+        return self.links[shard_of(group, len(self.links))]

@@ -1,0 +1,60 @@
+"""What actors hand to the committer: decided commands, in the order they were decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from pictact_actors.model.records import Record
+
+if TYPE_CHECKING:
+    from pictact_actors.runtime.crossing import Crossing
+    from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.reply import Call
+
+Records = Mapping[str, Record | None]
+
+
+class Staged(NamedTuple):
+    """A decided command: what it writes, and the answer its caller gets once that is durable.
+
+    `records` are the decoded values of `changes` for the cache, or None where they were too many to carry along.
+    """
+
+    call: Call
+    cause: str
+    request_id: str | None
+    changes: Mapping[str, bytes | None]
+    records: Records | None
+    answer: object
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands that one shard decided in one go. `number` counts the shard's batches, 0 for a crossing.
+
+    A batch of an `epoch` that its shard has left is refused. A `crossing` depends on the epochs of all its shards.
+    """
+
+    link: ShardLink
+    epoch: int
+    number: int
+    staged: Sequence[Staged]
+    size_bytes: int
+    crossing: Crossing | None = field(default=None)
+
+    def is_current(self) -> bool:
+        """Whether what it was decided on still stands."""
+        if self.crossing is not None:
+            return all(link.epoch == epoch for link, epoch in self.crossing.epochs.items())
+        return self.epoch == self.link.epoch
+
+
+NOTHING: Mapping[str, bytes | None] = {}
+
+
+def rejected(call: Call, error: Exception) -> Staged:
+    """Return a decision that writes nothing and answers with an error."""
+    return Staged(call, call.command.NAME, None, NOTHING, None, None, error)

@@ -1,0 +1,1 @@
+"""Where commits become durable: files, locks and syncs of one machine, behind one small protocol (`engine.py`)."""

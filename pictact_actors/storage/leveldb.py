@@ -1,0 +1,184 @@
+"""The one door to LevelDB (plyvel, or plyvel-next where plyvel has no wheels), with its traps closed.
+
+- Every read verifies checksums, and goes through `raw_iterator`: the plain iterator ends early, in silence, on damage.
+- A database that should exist is never created: with its `CURRENT` missing, that would delete every table.
+- A new database is created aside, synced and renamed: LevelDB 1.22 does not sync its first manifest.
+- `close()` waits until nobody is inside: closing under a reader crashes the process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 13):
+    import plyvel_next as plyvel
+else:
+    import plyvel
+
+from pictact_actors.errors import StoreClosed, StoreDamaged
+from pictact_actors.storage.segment import sync_directory
+
+_CHUNK = 256
+_BLOOM_BITS = 10
+_BEHIND_ALL = (b"\xff\xff", b"\xff\xff\xff")
+
+
+def create(path: Path) -> None:
+    """Create an empty database under `path`, durably. What an interrupted creation left is replaced."""
+    aside = path.with_suffix(".new")
+    shutil.rmtree(aside, ignore_errors=True)
+    plyvel.DB(str(aside), create_if_missing=True, error_if_exists=True).close()
+    for file in aside.iterdir():
+        _sync_file(file)
+    sync_directory(aside)
+    aside.rename(path)
+    sync_directory(path.parent)
+
+
+class Database:
+    """An open LevelDB. Any thread may call anything; `close` waits for those inside."""
+
+    def __init__(self, path: Path, buffer_bytes: int, cache_bytes: int) -> None:
+        self._db: Any = _open(path, buffer_bytes, cache_bytes)
+        self._lock = threading.Condition()
+        self._inside = 0
+        self._closing = False
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes calls."""
+        return not self._closing
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a value. Raises `StoreDamaged` if it fails its checksum."""
+        with self._entered(), _damage():
+            value: bytes | None = self._db.get(key, verify_checksums=True)
+            return value
+
+    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Write all changes or none, without a sync. After an error nothing may be written any more."""
+        with self._entered(), self._db.write_batch(transaction=True, sync=False) as batch:
+            for key, value in changes.items():
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
+
+    def cursor(self, prefix: bytes, after: bytes | None = None) -> Cursor:
+        """Pin the present moment and return its pairs under `prefix`, behind `after`."""
+        with self._entered():
+            cursor = Cursor(self._db.raw_iterator(verify_checksums=True), prefix, after)
+            self._cursors.add(cursor)
+            return cursor
+
+    def close(self) -> None:
+        """Wait until nobody is inside, then close. Twice is fine."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+            self._lock.wait_for(lambda: not self._inside)
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._db.compact_range(start=_BEHIND_ALL[0], stop=_BEHIND_ALL[1])  # waits for compactions without the GIL
+        self._db.close()
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        with self._lock:
+            if self._closing:
+                raise StoreClosed
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._closing:
+                    self._lock.notify_all()
+
+
+class Cursor:
+    """Pairs in key order as they were when the cursor was made. One thread reads, any thread may close."""
+
+    def __init__(self, iterator: Any, prefix: bytes, after: bytes | None) -> None:
+        self._iterator = iterator
+        self._prefix = prefix
+        self._after = after
+        self._lock = threading.Lock()
+        self._closed = False
+        self._positioned = False
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            while chunk := self._chunk():
+                yield from chunk
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the pinned moment up. Twice is fine."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._iterator.close()
+
+    def _chunk(self) -> list[tuple[bytes, bytes]]:
+        with self._lock, _damage():
+            if self._closed:
+                raise StoreClosed
+            if not self._positioned:
+                self._position()
+            pairs: list[tuple[bytes, bytes]] = []
+            while len(pairs) < _CHUNK and self._iterator.valid():
+                key, value = self._iterator.item()
+                if not key.startswith(self._prefix):
+                    break
+                pairs.append((key, value))
+                self._iterator.next()
+            return pairs
+
+    def _position(self) -> None:
+        self._positioned = True
+        self._iterator.seek(self._prefix if self._after is None else max(self._prefix, self._after))
+        if self._iterator.valid() and self._iterator.key() == self._after:
+            self._iterator.next()
+
+
+def _open(path: Path, buffer_bytes: int, cache_bytes: int) -> Any:
+    if not (path / "CURRENT").is_file():
+        raise StoreDamaged(f"{path} has no CURRENT file")
+    with _damage():
+        return plyvel.DB(
+            str(path),
+            create_if_missing=False,
+            paranoid_checks=True,
+            write_buffer_size=buffer_bytes,
+            lru_cache_size=cache_bytes,
+            bloom_filter_bits=_BLOOM_BITS,
+        )
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except plyvel.Error as error:
+        raise StoreDamaged(f"the state does not read: {error}") from error
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

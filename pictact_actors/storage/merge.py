@@ -1,0 +1,35 @@
+"""Merging ordered pairs with newer ones that are not stored below them yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
+
+
+def under(prefix: str, after: str | None, pending: Mapping[str, V]) -> list[tuple[str, V]]:
+    """Return the pending pairs under a prefix and behind `after`, in key order."""
+    keys = sorted(key for key in pending if key.startswith(prefix) and (after is None or key > after))
+    return [(key, pending[key]) for key in keys]
+
+
+def merged(stored: Iterable[tuple[str, V]], pending: Iterable[tuple[str, V | None]]) -> Iterator[tuple[str, V]]:
+    """Merge two sources in key order; a pending value hides the stored one, a pending None hides it altogether."""
+    waiting = iter(pending)
+    newer = next(waiting, None)
+    for key, value in stored:
+        while newer is not None and newer[0] < key:
+            if newer[1] is not None:
+                yield newer[0], newer[1]
+            newer = next(waiting, None)
+        if newer is not None and newer[0] == key:
+            if newer[1] is not None:
+                yield newer[0], newer[1]
+            newer = next(waiting, None)
+        else:
+            yield key, value
+    while newer is not None:
+        if newer[1] is not None:
+            yield newer[0], newer[1]
+        newer = next(waiting, None)

@@ -1,0 +1,405 @@
+"""`Store`: the blocking face of a store embedded in the host's process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from pictact_actors import log
+from pictact_actors.clock import Clock, SystemClock
+from pictact_actors.config import StoreConfig
+from pictact_actors.errors import InvalidValue, NotFound
+from pictact_actors.lifecycle import keep_track
+from pictact_actors.model import integrity, keys
+from pictact_actors.model.commands import (
+    AddTrophy,
+    AwardPoints,
+    CancelMatch,
+    CloseRound,
+    Command,
+    CompleteMatch,
+    CreateMatch,
+    CreateRound,
+    PutMany,
+    RecordAnalytics,
+    UpdateMatch,
+    UpdateRound,
+)
+from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
+from pictact_actors.model.summary import AnalyticsSummary
+from pictact_actors.model.validate import Number
+from pictact_actors.runtime.queries import Queries, require_public
+from pictact_actors.runtime.reply import Reply
+from pictact_actors.runtime.runtime import Runtime, ShardStatistics
+from pictact_actors.storage.embedded import EmbeddedEngine
+from pictact_actors.storage.engine import Engine, Entry, Problem
+from pictact_actors.storage.memory import MemoryEngine
+
+T = TypeVar("T")
+IN_MEMORY = ":memory:"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a store is doing: counters since it was opened, and sizes now."""
+
+    seq: int
+    """The last sequence number: commits since the store was created."""
+    commits: int
+    """Commits that wrote something since it was opened."""
+    groups: int
+    """Syncs since it was opened; `commits / groups` is how many writes share one."""
+    cached_records: int
+    cache_misses: int
+    boards: int
+    """Post leaderboards in memory."""
+    size_bytes: int
+    """Disk space in use."""
+    failure: str | None
+    """Why writes are refused, if they are."""
+    shards: tuple[ShardStatistics, ...]
+
+
+class Store:
+    """Records of matches, rounds, scores and players: durable, ordered, shared by any number of threads.
+
+    Use it as a context manager. Every write returns once it is on disk; `timeout` (seconds) bounds the wait and
+    defaults to `StoreConfig.request_timeout_s`. Every command takes a `request_id`: the same id again changes nothing
+    and returns the first result.
+
+    >>> with Store.open(":memory:") as store:
+    ...     _ = store.create_match("t3_abc", subreddit="pics", rounds_total=3, theme="sunsets", created_by="mod")
+    ...     store.award_points("t3_abc", "ann", 10).points
+    10
+    """
+
+    def __init__(self, engine: Engine, config: StoreConfig, clock: Clock) -> None:
+        """Run on an engine; use `Store.open` instead."""
+        self._runtime = Runtime(engine, config, clock)
+        self._queries = Queries(self._runtime.committed)
+        self._get = self._runtime.committed.get
+        self._timeout_s = config.request_timeout_s
+        keep_track(self._runtime)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        config: StoreConfig | None = None,
+        clock: Clock | None = None,
+        create: bool = True,
+    ) -> Self:
+        """Open the store in a directory (created if it may be), recovered and verified; `":memory:"` has no disk.
+
+        Raises `StoreLocked` if it is open elsewhere, `NotAStore` if the path is something else, `StoreDamaged`.
+        """
+        config, clock = config or StoreConfig(), clock or SystemClock()
+        if path == IN_MEMORY:
+            return cls(MemoryEngine(), config, clock)
+        engine = EmbeddedEngine.open(path, config, clock, create=create)
+        log.info(
+            log.STORE_OPENED, path=str(path), seq=engine.seq, replayed=engine.replayed, torn_bytes=engine.torn_bytes
+        )
+        return cls(engine, config, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is in flight (at most about `drain_timeout_s`) and close. Any thread, any number of times."""
+        if self._runtime.close():
+            log.info(log.STORE_CLOSED)
+
+    # -- commands
+
+    def create_match(
+        self,
+        post_id: str,
+        *,
+        subreddit: str,
+        rounds_total: int,
+        theme: str,
+        created_by: str,
+        status: str = "active",
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Match:
+        """Create a match, `lobby` or `active`. Raises `AlreadyExists`."""
+        command = CreateMatch(
+            post_id,
+            subreddit=subreddit,
+            rounds_total=rounds_total,
+            theme=theme,
+            created_by=created_by,
+            status=status,
+            request_id=request_id,
+        )
+        return cast("Match", self._do(command, timeout))
+
+    def update_match(
+        self, post_id: str, *, request_id: str | None = None, timeout: float | None = None, **fields: object
+    ) -> Match:
+        """Change fields of an open match. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
+        return cast("Match", self._do(_update(UpdateMatch, post_id, **fields, request_id=request_id), timeout))
+
+    def cancel_match(self, post_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Match:
+        """Cancel an open match; a cancelled one stays as it is. Raises `NotFound`, `MatchClosed`."""
+        return cast("Match", self._do(CancelMatch(post_id, request_id=request_id), timeout))
+
+    def create_round(
+        self,
+        post_id: str,
+        index: int,
+        *,
+        prompt_text: str,
+        reference_images: Sequence[str] = (),
+        start_ts: Number,
+        end_ts: Number,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Round:
+        """Create a round and move the match to it. Raises `AlreadyExists`, `NotFound`, `MatchClosed`."""
+        command = CreateRound(
+            post_id,
+            index,
+            prompt_text=prompt_text,
+            reference_images=reference_images,
+            start_ts=start_ts,
+            end_ts=end_ts,
+            request_id=request_id,
+        )
+        return cast("Round", self._do(command, timeout))
+
+    def update_round(
+        self, post_id: str, index: int, *, request_id: str | None = None, timeout: float | None = None, **fields: object
+    ) -> Round:
+        """Change fields of a round; a closed one keeps its winner. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
+        return cast("Round", self._do(_update(UpdateRound, post_id, index, **fields, request_id=request_id), timeout))
+
+    def close_round(
+        self,
+        post_id: str,
+        index: int,
+        *,
+        winner_user: str | None = None,
+        winner_comment_id: str | None = None,
+        points: Number = 0,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Round:
+        """Close a round and pay its winner one win and `points`, in one step; a closed round stays as it is."""
+        command = CloseRound(
+            post_id,
+            index,
+            winner_user=winner_user,
+            winner_comment_id=winner_comment_id,
+            points=points,
+            request_id=request_id,
+        )
+        return cast("Round", self._do(command, timeout))
+
+    def award_points(
+        self,
+        post_id: str,
+        user: str,
+        points: Number,
+        *,
+        wins: int = 0,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Score:
+        """Add points (negative ones correct) to a player's score. Raises `NotFound`, `MatchClosed`."""
+        return cast("Score", self._do(AwardPoints(post_id, user, points, wins=wins, request_id=request_id), timeout))
+
+    def add_trophy(
+        self, user: str, trophy: str, *, request_id: str | None = None, timeout: float | None = None
+    ) -> Lifetime:
+        """Append a trophy that the player does not hold yet."""
+        return cast("Lifetime", self._do(AddTrophy(user, trophy, request_id=request_id), timeout))
+
+    def record_analytics(
+        self,
+        post_id: str,
+        *,
+        invalid_rate: Number | None = None,
+        avg_solve_time: Number | None = None,
+        mod_responsiveness: Number | None = None,
+        participation_rate: Number | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Analytics:
+        """Fold one observation into a match's running means (times in s, rates as fractions)."""
+        command = RecordAnalytics(
+            post_id,
+            invalid_rate=invalid_rate,
+            avg_solve_time=avg_solve_time,
+            mod_responsiveness=mod_responsiveness,
+            participation_rate=participation_rate,
+            request_id=request_id,
+        )
+        return cast("Analytics", self._do(command, timeout))
+
+    def complete_match(
+        self,
+        post_id: str,
+        *,
+        trophies: Mapping[str, Sequence[str]] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Standing]:
+        """Complete a match and settle every participant's lifetime and history, all or nothing."""
+        command = CompleteMatch(post_id, trophies=trophies or {}, request_id=request_id)
+        return cast("list[Standing]", self._do(command, timeout))
+
+    # -- messages
+
+    def ask(self, message: Command, timeout: float | None = None) -> Reply[Any]:
+        """Send a message; the reply holds its answer or its error."""
+        return self._runtime.send(_message(message), self._timeout_s if timeout is None else timeout)
+
+    def tell(self, message: Command) -> None:
+        """Send a message and forget it. Raises `InvalidKey`, `InvalidValue` or `Overloaded` at once, never waits."""
+        self._runtime.tell(_message(message), self._timeout_s)
+
+    def submit(self, messages: Iterable[Command], timeout: float | None = None) -> list[Reply[Any]]:
+        """Send many messages at once; each gets its own reply, errors included. Order is kept within a group."""
+        listed = [_message(message) for message in messages]
+        return cast("list[Reply[Any]]", self._runtime.submit(listed, self._timeout_s if timeout is None else timeout))
+
+    # -- queries
+
+    def match(self, post_id: str) -> Match:
+        """Return a match. Raises `NotFound`."""
+        return cast("Match", self._found(f"match:{post_id}"))
+
+    def round(self, post_id: str, index: int) -> Round:
+        """Return a round. Raises `NotFound`."""
+        return cast("Round", self._found(f"round:{post_id}:{index}"))
+
+    def rounds(self, post_id: str) -> list[Round]:
+        """Return all rounds of a match by index, as of one moment. Raises `NotFound` if there is no match."""
+        return self._queries.rounds(post_id)
+
+    def score(self, post_id: str, user: str) -> Score:
+        """Return a player's score in a match. Raises `NotFound`."""
+        record = self._get(f"score:{post_id}:{user}")
+        if record is None:
+            raise NotFound(keys.score_key(post_id, user))
+        return record  # type: ignore[return-value]  # the key says what it is
+
+    def lifetime(self, user: str) -> Lifetime:
+        """Return a player's lifetime statistics. Raises `NotFound`."""
+        return cast("Lifetime", self._found(f"lifetime:{user}"))
+
+    def player(self, user: str) -> Player:
+        """Return a player's lifetime and every match played, oldest first, as of one moment. Raises `NotFound`."""
+        return self._queries.player(user)
+
+    def analytics(self, post_id: str) -> Analytics:
+        """Return a match's running means. Raises `NotFound`."""
+        return cast("Analytics", self._found(f"analytics:{post_id}"))
+
+    def analytics_summary(self, *, subreddit: str | None = None, since: float | None = None) -> AnalyticsSummary:
+        """Return means over matches weighted by their samples, by subreddit or since a time (epoch s)."""
+        return self._queries.analytics_summary(subreddit, since)
+
+    def leaderboard(self, post_id: str, limit: int = 10, offset: int = 0) -> list[Standing]:
+        """Return a page of a match's leaderboard: points, then wins, then who was there first. Raises `NotFound`."""
+        return self._queries.leaderboard(post_id, limit, offset)
+
+    def standing(self, post_id: str, user: str) -> Standing:
+        """Return a player's line on a match's leaderboard. Raises `NotFound`."""
+        return self._queries.standing(post_id, user)
+
+    def around(self, post_id: str, user: str, span: int = 2) -> list[Standing]:
+        """Return a player's line with `span` lines on either side. Raises `NotFound`."""
+        return self._queries.around(post_id, user, span)
+
+    def lifetime_leaderboard(self, by: str = "total_wins", limit: int = 10, offset: int = 0) -> list[Standing]:
+        """Return a page of all players by `total_wins`, `matches_played` or `total_points`."""
+        return self._queries.lifetime_leaderboard(by, limit, offset)
+
+    def lifetime_standing(self, user: str, by: str = "total_wins") -> Standing:
+        """Return a player's line among all players. Raises `NotFound`."""
+        return self._queries.lifetime_standing(user, by)
+
+    # -- bulk and generic
+
+    def get(self, key: str) -> Record:
+        """Return the record under a key. Raises `NotFound`, `InvalidKey`."""
+        return self._found(require_public(key))
+
+    def get_many(self, wanted: Iterable[str]) -> dict[str, Record]:
+        """Return the records that exist among these keys, as of one moment."""
+        return self._runtime.committed.get_many([require_public(key) for key in wanted])
+
+    def put_many(
+        self, records: Mapping[str, Record], *, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Write records under any keys in one atomic step. Raises `InvalidKey`, `InvalidValue`."""
+        if records:
+            self._do(PutMany(dict(records), request_id), timeout)
+
+    def scan(self, prefix: str, *, limit: int | None = None, after: str | None = None) -> Iterator[tuple[str, Record]]:
+        """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
+        shown = ((key, record) for key, record in self._runtime.committed.scan(prefix, after) if keys.is_public(key))
+        return shown if limit is None else (pair for pair, _ in zip(shown, range(limit), strict=False))
+
+    # -- operating
+
+    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
+        """Yield the commits in the journal from a sequence number on."""
+        return self._runtime.engine.entries(from_seq)
+
+    def check(self) -> list[Problem]:
+        """Compare everything with everything, as of one moment: relationships, sums, keys, journal and state."""
+        _, records, stored = self._runtime.committed.pinned()
+        flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records)]
+        return [*flaws, *stored]
+
+    def statistics(self) -> Statistics:
+        """Return counters and sizes."""
+        runtime = self._runtime
+        cached, misses, boards = runtime.committed.statistics()
+        return Statistics(
+            seq=runtime.engine.seq,
+            commits=runtime.committer.commits,
+            groups=runtime.committer.groups,
+            cached_records=cached,
+            cache_misses=misses,
+            boards=boards,
+            size_bytes=runtime.engine.size_bytes(),
+            failure=runtime.committer.failure,
+            shards=tuple(runtime.shards()),
+        )
+
+    def _do(self, command: Command, timeout: float | None) -> object:
+        return self._runtime.send(command, self._timeout_s if timeout is None else timeout).get()
+
+    def _found(self, key: str) -> Record:
+        record = self._get(key)
+        if record is None:
+            raise NotFound(key)
+        return record
+
+
+def _message(message: object) -> Command:
+    if not isinstance(message, Command):
+        raise InvalidValue("message", message, "must be a command (AwardPoints, CloseRound, …)")
+    return message
+
+
+def _update(cls: type[T], *ids: object, **fields: object) -> T:
+    try:
+        return cls(*ids, **fields)
+    except TypeError as error:
+        raise InvalidValue("fields", sorted(fields), f"cannot be updated: {error}") from error
