@@ -8,6 +8,7 @@
 [Standing(rank=1, user='bob', points=5, wins=0, matches_played=None)]
 """
 
+from pictact_actors.aio import AsyncStore
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import (
     AlreadyExists,
@@ -44,12 +45,14 @@ from pictact_actors.model.commands import (
     UpdateRound,
 )
 from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Score, Standing
-from pictact_actors.store import Statistics, Store
+from pictact_actors.runtime.statistics import Statistics
+from pictact_actors.store import Store
 
 __all__ = [
     "AddTrophy",
     "AlreadyExists",
     "Analytics",
+    "AsyncStore",
     "AwardPoints",
     "CancelMatch",
     "CloseRound",

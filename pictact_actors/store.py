@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -33,34 +32,14 @@ from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.model.validate import Number
 from pictact_actors.runtime.queries import Queries, require_public
 from pictact_actors.runtime.reply import Reply
-from pictact_actors.runtime.runtime import Runtime, ShardStatistics
+from pictact_actors.runtime.runtime import Runtime
+from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
 from pictact_actors.storage.memory import MemoryEngine
 
 T = TypeVar("T")
 IN_MEMORY = ":memory:"
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a store is doing: counters since it was opened, and sizes now."""
-
-    seq: int
-    """The last sequence number: commits since the store was created."""
-    commits: int
-    """Commits that wrote something since it was opened."""
-    groups: int
-    """Syncs since it was opened; `commits / groups` is how many writes share one."""
-    cached_records: int
-    cache_misses: int
-    boards: int
-    """Post leaderboards in memory."""
-    size_bytes: int
-    """Disk space in use."""
-    failure: str | None
-    """Why writes are refused, if they are."""
-    shards: tuple[ShardStatistics, ...]
 
 
 class Store:
@@ -119,6 +98,11 @@ class Store:
         if self._runtime.close():
             log.info(log.STORE_CLOSED)
 
+    @property
+    def runtime(self) -> Runtime:
+        """The running parts, for the other face (`AsyncStore`) and for tools."""
+        return self._runtime
+
     # -- commands
 
     def create_match(
@@ -149,7 +133,7 @@ class Store:
         self, post_id: str, *, request_id: str | None = None, timeout: float | None = None, **fields: object
     ) -> Match:
         """Change fields of an open match. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
-        return cast("Match", self._do(_update(UpdateMatch, post_id, **fields, request_id=request_id), timeout))
+        return cast("Match", self._do(update_of(UpdateMatch, post_id, **fields, request_id=request_id), timeout))
 
     def cancel_match(self, post_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Match:
         """Cancel an open match; a cancelled one stays as it is. Raises `NotFound`, `MatchClosed`."""
@@ -183,7 +167,7 @@ class Store:
         self, post_id: str, index: int, *, request_id: str | None = None, timeout: float | None = None, **fields: object
     ) -> Round:
         """Change fields of a round; a closed one keeps its winner. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
-        return cast("Round", self._do(_update(UpdateRound, post_id, index, **fields, request_id=request_id), timeout))
+        return cast("Round", self._do(update_of(UpdateRound, post_id, index, **fields, request_id=request_id), timeout))
 
     def close_round(
         self,
@@ -264,15 +248,15 @@ class Store:
 
     def ask(self, message: Command, timeout: float | None = None) -> Reply[Any]:
         """Send a message; the reply holds its answer or its error."""
-        return self._runtime.send(_message(message), self._timeout_s if timeout is None else timeout)
+        return self._runtime.send(message_of(message), self._timeout_s if timeout is None else timeout)
 
     def tell(self, message: Command) -> None:
         """Send a message and forget it. Raises `InvalidKey`, `InvalidValue` or `Overloaded` at once, never waits."""
-        self._runtime.tell(_message(message), self._timeout_s)
+        self._runtime.tell(message_of(message), self._timeout_s)
 
     def submit(self, messages: Iterable[Command], timeout: float | None = None) -> list[Reply[Any]]:
         """Send many messages at once; each gets its own reply, errors included. Order is kept within a group."""
-        listed = [_message(message) for message in messages]
+        listed = [message_of(message) for message in messages]
         return cast("list[Reply[Any]]", self._runtime.submit(listed, self._timeout_s if timeout is None else timeout))
 
     # -- queries
@@ -368,19 +352,7 @@ class Store:
 
     def statistics(self) -> Statistics:
         """Return counters and sizes."""
-        runtime = self._runtime
-        cached, misses, boards = runtime.committed.statistics()
-        return Statistics(
-            seq=runtime.engine.seq,
-            commits=runtime.committer.commits,
-            groups=runtime.committer.groups,
-            cached_records=cached,
-            cache_misses=misses,
-            boards=boards,
-            size_bytes=runtime.engine.size_bytes(),
-            failure=runtime.committer.failure,
-            shards=tuple(runtime.shards()),
-        )
+        return self._runtime.statistics()
 
     def _do(self, command: Command, timeout: float | None) -> object:
         return self._runtime.send(command, self._timeout_s if timeout is None else timeout).get()
@@ -392,13 +364,15 @@ class Store:
         return record
 
 
-def _message(message: object) -> Command:
+def message_of(message: object) -> Command:
+    """Return a message that is a command. Raises `InvalidValue`."""
     if not isinstance(message, Command):
         raise InvalidValue("message", message, "must be a command (AwardPoints, CloseRound, …)")
     return message
 
 
-def _update(cls: type[T], *ids: object, **fields: object) -> T:
+def update_of(cls: type[T], *ids: object, **fields: object) -> T:
+    """Build an update from the fields that a caller named. Raises `InvalidValue` for one it does not have."""
     try:
         return cls(*ids, **fields)
     except TypeError as error:

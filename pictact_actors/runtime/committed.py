@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pictact_actors.errors import NotFound, StoreClosed
 from pictact_actors.model import codec, keys
-from pictact_actors.model.records import Lifetime, Record, Score, Standing
+from pictact_actors.model.records import Lifetime, Record, Score
 from pictact_actors.runtime.cache import Cache
 from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard
 from pictact_actors.runtime.staging import Staged

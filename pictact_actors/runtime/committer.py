@@ -112,8 +112,9 @@ class Committer:
             else:
                 self._commit(current)
         except StorageFull as full:
-            log.warning(log.STORAGE_FULL, cause=full.cause)
-            self._refuse(current, lambda: StorageFull(full.cause))
+            cause = full.cause
+            log.warning(log.STORAGE_FULL, cause=cause)
+            self._refuse(current, lambda: StorageFull(cause))
             self._reset(current)
         except Conflict as conflict:
             self._resolve(current, conflict.groups)
@@ -167,7 +168,7 @@ class Committer:
             batch.link.gate.leave(len(batch.staged))
 
     def _decide_again(self, batch: Batch) -> None:
-        """Drop what was decided on refused records: shards decide their own again at `Reset`, crossings set off again."""
+        """Drop what was decided on refused records: shards decide theirs again at `Reset`, crossings set off anew."""
         if batch.crossing is not None:
             batch.crossing.begin()
 

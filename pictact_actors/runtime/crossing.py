@@ -212,7 +212,10 @@ class Completion(Crossing):
             share = _Share(user, None, tuple(trophies[user]))
             shares.setdefault(self.layout.link_of(keys.lifetime_key(user)), []).append(share)
         ordered = sorted(shares, key=lambda link: link.index)
-        self.stops = [self.stops[0], *(Stop(link, [keys.lifetime_key(s.user) for s in shares[link]]) for link in ordered)]
+        self.stops = [
+            self.stops[0],
+            *(Stop(link, [keys.lifetime_key(s.user) for s in shares[link]]) for link in ordered),
+        ]
         self._shares = [[], *(shares[link] for link in ordered)]
 
     def _settle(self, shard: ShardActor) -> Iterator[None]:
@@ -256,7 +259,7 @@ class Putting(Crossing):
 
 
 def _stop_order(group: str, link: ShardLink) -> tuple[bool, int]:
-    """Posts before users, then by shard."""
+    """Return the place of a stop in the one order: posts before users, then by shard."""
     return (group.startswith("lifetime:"), link.index)
 
 

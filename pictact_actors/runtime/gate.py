@@ -27,13 +27,12 @@ class Gate:
                 self._wait_for_room(count, deadline)
             self.in_flight += count
 
-    def try_enter(self, count: int) -> bool:
-        """Admit `count` writes if there is room now."""
+    def take(self, count: int) -> int:
+        """Admit as many of `count` writes as there is room for now; return how many."""
         with self._room:
-            if self.in_flight + count > self._max:
-                return False
-            self.in_flight += count
-            return True
+            admitted = max(0, min(count, self._max - self.in_flight))
+            self.in_flight += admitted
+            return admitted
 
     def leave(self, count: int) -> None:
         """Make room after `count` writes were answered."""

@@ -37,6 +37,7 @@ class Reply(Generic[T]):
     def __init__(self, timeout_s: float, deadline: float) -> None:
         self._lock = Lock()
         self._lock.acquire()
+        self._answer: object = None
         self._error: Exception | None = None
         self.timeout_s = timeout_s
         self.deadline = deadline

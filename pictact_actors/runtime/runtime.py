@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
 
 from pictact_actors import log
@@ -20,20 +19,12 @@ from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.shard import ShardActor
+from pictact_actors.runtime.statistics import ShardStatistics, Statistics
 from pictact_actors.storage.engine import Engine
 
 _LINKS_CACHED = 65_536
 _GATE_SHARE = 4
 """A list of messages enters a shard's gate in parts of at most a quarter of its room."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardStatistics:
-    """One shard: writes admitted and not answered yet, and its epoch."""
-
-    index: int
-    in_flight: int
-    epoch: int
 
 
 class Runtime:
@@ -112,6 +103,15 @@ class Runtime:
             link.gate.leave(count)
             raise self._closed
 
+    def admit_some(self, link: ShardLink, count: int) -> int:
+        """Let in as many writes as there is room for, without waiting. Raises `StoreClosed`, `StoreFailed`."""
+        self.require_open()
+        admitted = link.gate.take(count)
+        if self._closed is not None:
+            link.gate.leave(admitted)
+            raise self._closed
+        return admitted
+
     def require_open(self) -> None:
         """Raise `StoreClosed` or `StoreFailed` if writes are refused."""
         if self._closed is not None:
@@ -136,12 +136,23 @@ class Runtime:
         self._closing = threading.Lock()
         self.committed.abandon(reason)
 
-    def shards(self) -> Sequence[ShardStatistics]:
-        """Return what the shards are doing."""
-        return [ShardStatistics(link.index, link.gate.in_flight, link.epoch) for link in self.links]
+    def statistics(self) -> Statistics:
+        """Return counters and sizes."""
+        cached, misses, boards = self.committed.statistics()
+        return Statistics(
+            seq=self.engine.seq,
+            commits=self.committer.commits,
+            groups=self.committer.groups,
+            cached_records=cached,
+            cache_misses=misses,
+            boards=boards,
+            size_bytes=self.engine.size_bytes(),
+            failure=self.committer.failure,
+            shards=tuple(ShardStatistics(link.index, link.gate.in_flight, link.epoch) for link in self.links),
+        )
 
     def _shut_down(self, deadline: float) -> bool:
-        drained = all([link.gate.wait_empty(deadline) for link in self.links])
+        drained = all(link.gate.wait_empty(deadline) for link in self.links)
         stopped = self.committer.stop(max(0.1, deadline - monotonic()))
         for link in self.links:
             link.stop()

@@ -63,7 +63,7 @@ class ShardActor(Actor):
     def handle(self, message: list[Call] | ShardMessage) -> None:
         """Decide a list of calls, or do what another message says."""
         if message.__class__ is list:
-            self.decide(message)  # type: ignore[arg-type]  # the class says it
+            self.decide(message)
         else:
             message.apply(self)  # type: ignore[union-attr]  # the same
 

@@ -84,7 +84,9 @@ def _require_usable(root: Path, *, create: bool) -> None:
     if not create:
         raise NotAStore(str(root), "there is none; check the path" if not entries else "it holds something else")
     if entries - _OURS:
-        raise NotAStore(str(root), f"it holds something else ({', '.join(sorted(entries - _OURS)[:3])}); name an empty one")
+        raise NotAStore(
+            str(root), f"it holds something else ({', '.join(sorted(entries - _OURS)[:3])}); name an empty one"
+        )
 
 
 def _lock(root: Path) -> int:

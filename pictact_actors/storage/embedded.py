@@ -24,6 +24,7 @@ class EmbeddedEngine:
         self._directory = directory
         self._journal = Journal.open(directory.journal, directory.store_id, config.journal_segment_bytes)
         self._committed: tuple[list[Changes], int] = ([], 0)
+        self._replayed = 0
         try:
             self._state = State(
                 lambda: Database(directory.state, config.state_buffer_bytes, config.state_cache_bytes),
@@ -117,13 +118,16 @@ class EmbeddedEngine:
 
     def _recover(self) -> None:
         try:
-            if self._state.applied_seq > self._journal.seq:
-                raise StoreDamaged(
-                    f"the state holds {self._state.applied_seq} commits, the journal ends after {self._journal.seq}"
-                )
+            self._require_journal()
             self._replayed = self._state.catch_up()
         except BaseException:
             self._state.close()
             self._journal.close()
             raise
         self._state.start()
+
+    def _require_journal(self) -> None:
+        if self._state.applied_seq > self._journal.seq:
+            raise StoreDamaged(
+                f"the state holds {self._state.applied_seq} commits, the journal ends after {self._journal.seq}"
+            )

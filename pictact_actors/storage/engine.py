@@ -52,7 +52,7 @@ class Problem:
         return {"kind": self.kind, "key": self.key, "detail": self.detail}
 
 
-class Conflict(Exception):  # noqa: N818 - not an error of the caller's; the runtime decides again
+class Conflict(Exception):
     """Another host wrote some groups first: nothing of this commit group was applied."""
 
     def __init__(self, groups: frozenset[str]) -> None:

@@ -217,5 +217,3 @@ def _entries_of(body: bytes, expected_seq: int) -> Iterator[Entry]:
         raise StoreDamaged(f"the journal jumps from sequence number {expected_seq - 1} to {first_seq}")
     for seq, (cause, request_id, changes) in enumerate(commits, first_seq):
         yield Entry(seq, ts, cause, request_id, changes)
-
-

@@ -59,7 +59,9 @@ class MemoryEngine:
         """Iterate the records under a prefix as they are now, in key order."""
         with self._lock:
             found = [
-                pair for pair in self._records.items() if pair[0].startswith(prefix) and (after is None or pair[0] > after)
+                pair
+                for pair in self._records.items()
+                if pair[0].startswith(prefix) and (after is None or pair[0] > after)
             ]
         return iter(sorted(found))
 

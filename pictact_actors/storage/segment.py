@@ -16,6 +16,7 @@ import errno
 import hashlib
 import os
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,9 +145,7 @@ class SegmentFile:
 
         Raises `StoreDamaged` if a whole frame lies behind a broken one: that is no torn write.
         """
-        last: Frame | None = None
-        for last in self.frames(chain):
-            pass
+        last = next(iter(deque(self.frames(chain), maxlen=1)), None)
         end, chain = (HEADER_BYTES, chain) if last is None else (last.end, last.chain)
         torn = os.pread(self._fd, self.size - end, end).rstrip(b"\0")
         if _holds_a_frame(torn):

@@ -1,6 +1,6 @@
-"""The state: every record's latest value, in LevelDB, following the journal.
+r"""The state: every record's latest value, in LevelDB, following the journal.
 
-    LevelDB key   = a record's key, or "\\0applied"
+    LevelDB key   = a record's key, or "\0applied"
     applied value = CBOR { "seq": last sequence number in it, "store": store id }     in the same batch as its records
 
 Commits become visible in memory first (`publish`) and reach LevelDB a moment later, many at once: a thread of its own
@@ -48,7 +48,9 @@ Replay = Callable[[int], Iterable[Entry]]
 class State:
     """Latest values by key. The committer publishes, any thread reads."""
 
-    def __init__(self, open_database: Callable[[], Database], store_id: bytes, pending_max: int, replay: Replay) -> None:
+    def __init__(
+        self, open_database: Callable[[], Database], store_id: bytes, pending_max: int, replay: Replay
+    ) -> None:
         self._open_database = open_database
         self._database = open_database()
         self._store_id = store_id
@@ -119,7 +121,7 @@ class State:
         return sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
 
     def pending(self) -> int:
-        """Changes that LevelDB does not have yet."""
+        """Return how many changes LevelDB does not have yet."""
         return len(self._active) + len(self._frozen)
 
     def close(self) -> None:

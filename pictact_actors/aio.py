@@ -1,0 +1,395 @@
+"""`AsyncStore`: the same store for an asyncio host. It never blocks the event loop.
+
+Messages that tasks send in one turn of the loop travel together, one hand-over a shard; answers come back with one
+wake-up of the loop a commit group, however many tasks wait (`runtime/port.py`). Reads of cached records are answered
+at once; what needs the disk or a lock runs on a small pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from pictact_actors.clock import Clock
+from pictact_actors.config import StoreConfig
+from pictact_actors.model.commands import (
+    AddTrophy,
+    AwardPoints,
+    CancelMatch,
+    CloseRound,
+    Command,
+    CompleteMatch,
+    CreateMatch,
+    CreateRound,
+    PutMany,
+    RecordAnalytics,
+    UpdateMatch,
+    UpdateRound,
+)
+from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
+from pictact_actors.model.summary import AnalyticsSummary
+from pictact_actors.model.validate import Number
+from pictact_actors.runtime.port import LoopPort
+from pictact_actors.runtime.statistics import Statistics
+from pictact_actors.storage.engine import Problem
+from pictact_actors.store import Store, message_of, update_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_READERS = 4
+"""Threads for reads that need the disk or a lock."""
+_CHUNK = 256
+"""Records that a scan fetches at once."""
+
+
+class AsyncStore:
+    """The methods of `Store`, awaitable. Open it in the event loop that uses it, as an async context manager.
+
+    Raises what `Store` raises. Cancelling a task stops its wait, not its write.
+    """
+
+    def __init__(self, store: Store, timeout_s: float) -> None:
+        """Wrap an open store; use `AsyncStore.open` instead."""
+        self._store = store
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._port = LoopPort(store.runtime, self._loop)
+        self._cached = store.runtime.committed.cached
+        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="pictact-reader")
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        config: StoreConfig | None = None,
+        clock: Clock | None = None,
+        create: bool = True,
+    ) -> _Opening:
+        """Open a store as `Store.open` does: `async with AsyncStore.open(path) as store`, or `await` it."""
+        timeout_s = (config or StoreConfig()).request_timeout_s
+        return _Opening(partial(Store.open, path, config=config, clock=clock, create=create), timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what is in flight and close."""
+        await self._loop.run_in_executor(None, self._store.close)
+        self._pool.shutdown(wait=False)
+
+    # -- commands
+
+    async def create_match(
+        self,
+        post_id: str,
+        *,
+        subreddit: str,
+        rounds_total: int,
+        theme: str,
+        created_by: str,
+        status: str = "active",
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Match:
+        """Create a match, `lobby` or `active`. Raises `AlreadyExists`."""
+        command = CreateMatch(
+            post_id,
+            subreddit=subreddit,
+            rounds_total=rounds_total,
+            theme=theme,
+            created_by=created_by,
+            status=status,
+            request_id=request_id,
+        )
+        return cast("Match", await self.ask(command, timeout))
+
+    async def update_match(
+        self,
+        post_id: str,
+        *,
+        request_id: str | None = None,
+        timeout: float | None = None,
+        **fields: object,
+    ) -> Match:
+        """Change fields of an open match. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
+        return cast("Match", await self.ask(update_of(UpdateMatch, post_id, **fields, request_id=request_id), timeout))
+
+    async def cancel_match(self, post_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Match:
+        """Cancel an open match; a cancelled one stays as it is. Raises `NotFound`, `MatchClosed`."""
+        return cast("Match", await self.ask(CancelMatch(post_id, request_id=request_id), timeout))
+
+    async def create_round(
+        self,
+        post_id: str,
+        index: int,
+        *,
+        prompt_text: str,
+        reference_images: Sequence[str] = (),
+        start_ts: Number,
+        end_ts: Number,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Round:
+        """Create a round and move the match to it. Raises `AlreadyExists`, `NotFound`, `MatchClosed`."""
+        command = CreateRound(
+            post_id,
+            index,
+            prompt_text=prompt_text,
+            reference_images=reference_images,
+            start_ts=start_ts,
+            end_ts=end_ts,
+            request_id=request_id,
+        )
+        return cast("Round", await self.ask(command, timeout))
+
+    async def update_round(
+        self,
+        post_id: str,
+        index: int,
+        *,
+        request_id: str | None = None,
+        timeout: float | None = None,
+        **fields: object,
+    ) -> Round:
+        """Change fields of a round; a closed one keeps its winner. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
+        command = update_of(UpdateRound, post_id, index, **fields, request_id=request_id)
+        return cast("Round", await self.ask(command, timeout))
+
+    async def close_round(
+        self,
+        post_id: str,
+        index: int,
+        *,
+        winner_user: str | None = None,
+        winner_comment_id: str | None = None,
+        points: Number = 0,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Round:
+        """Close a round and pay its winner one win and `points`, in one step; a closed round stays as it is."""
+        command = CloseRound(
+            post_id,
+            index,
+            winner_user=winner_user,
+            winner_comment_id=winner_comment_id,
+            points=points,
+            request_id=request_id,
+        )
+        return cast("Round", await self.ask(command, timeout))
+
+    async def award_points(
+        self,
+        post_id: str,
+        user: str,
+        points: Number,
+        *,
+        wins: int = 0,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Score:
+        """Add points (negative ones correct) to a player's score. Raises `NotFound`, `MatchClosed`."""
+        command = AwardPoints(post_id, user, points, wins=wins, request_id=request_id)
+        return cast("Score", await self.ask(command, timeout))
+
+    async def add_trophy(
+        self,
+        user: str,
+        trophy: str,
+        *,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Lifetime:
+        """Append a trophy that the player does not hold yet."""
+        return cast("Lifetime", await self.ask(AddTrophy(user, trophy, request_id=request_id), timeout))
+
+    async def record_analytics(
+        self,
+        post_id: str,
+        *,
+        invalid_rate: Number | None = None,
+        avg_solve_time: Number | None = None,
+        mod_responsiveness: Number | None = None,
+        participation_rate: Number | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Analytics:
+        """Fold one observation into a match's running means (times in s, rates as fractions)."""
+        command = RecordAnalytics(
+            post_id,
+            invalid_rate=invalid_rate,
+            avg_solve_time=avg_solve_time,
+            mod_responsiveness=mod_responsiveness,
+            participation_rate=participation_rate,
+            request_id=request_id,
+        )
+        return cast("Analytics", await self.ask(command, timeout))
+
+    async def complete_match(
+        self,
+        post_id: str,
+        *,
+        trophies: Mapping[str, Sequence[str]] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Standing]:
+        """Complete a match and settle every participant's lifetime and history, all or nothing."""
+        command = CompleteMatch(post_id, trophies=trophies or {}, request_id=request_id)
+        return cast("list[Standing]", await self.ask(command, timeout))
+
+    # -- messages
+
+    def ask(self, message: Command, timeout: float | None = None) -> asyncio.Future[Any]:
+        """Send a message; the future holds its answer or its error."""
+        try:
+            return self._port.send(message_of(message), self._timeout_s if timeout is None else timeout)
+        except Exception as error:  # noqa: BLE001 - every error arrives through the future
+            failed: asyncio.Future[Any] = self._loop.create_future()
+            failed.set_exception(error)
+            return failed
+
+    def tell(self, message: Command) -> None:
+        """Send a message and forget it. Raises `InvalidKey`, `InvalidValue` or `Overloaded` at once, never waits."""
+        self._store.tell(message)
+
+    def submit(self, messages: Iterable[Command], timeout: float | None = None) -> list[asyncio.Future[Any]]:
+        """Send many messages; each gets its own future, errors included."""
+        return [self.ask(message, timeout) for message in messages]
+
+    # -- queries
+
+    async def match(self, post_id: str) -> Match:
+        """Return a match. Raises `NotFound`."""
+        return cast("Match", self._cached(f"match:{post_id}") or await self._off_loop(self._store.match, post_id))
+
+    async def round(self, post_id: str, index: int) -> Round:
+        """Return a round. Raises `NotFound`."""
+        found = self._cached(f"round:{post_id}:{index}")
+        return cast("Round", found or await self._off_loop(self._store.round, post_id, index))
+
+    async def rounds(self, post_id: str) -> list[Round]:
+        """Return all rounds of a match by index, as of one moment. Raises `NotFound` if there is no match."""
+        return await self._off_loop(self._store.rounds, post_id)
+
+    async def score(self, post_id: str, user: str) -> Score:
+        """Return a player's score in a match. Raises `NotFound`."""
+        found = self._cached(f"score:{post_id}:{user}")
+        return cast("Score", found or await self._off_loop(self._store.score, post_id, user))
+
+    async def lifetime(self, user: str) -> Lifetime:
+        """Return a player's lifetime statistics. Raises `NotFound`."""
+        return cast("Lifetime", self._cached(f"lifetime:{user}") or await self._off_loop(self._store.lifetime, user))
+
+    async def player(self, user: str) -> Player:
+        """Return a player's lifetime and every match played, oldest first, as of one moment. Raises `NotFound`."""
+        return await self._off_loop(self._store.player, user)
+
+    async def analytics(self, post_id: str) -> Analytics:
+        """Return a match's running means. Raises `NotFound`."""
+        found = self._cached(f"analytics:{post_id}")
+        return cast("Analytics", found or await self._off_loop(self._store.analytics, post_id))
+
+    async def analytics_summary(self, *, subreddit: str | None = None, since: float | None = None) -> AnalyticsSummary:
+        """Return means over matches weighted by their samples, by subreddit or since a time (epoch s)."""
+        return await self._off_loop(self._store.analytics_summary, subreddit=subreddit, since=since)
+
+    async def leaderboard(self, post_id: str, limit: int = 10, offset: int = 0) -> list[Standing]:
+        """Return a page of a match's leaderboard. Raises `NotFound`."""
+        return await self._off_loop(self._store.leaderboard, post_id, limit, offset)
+
+    async def standing(self, post_id: str, user: str) -> Standing:
+        """Return a player's line on a match's leaderboard. Raises `NotFound`."""
+        return await self._off_loop(self._store.standing, post_id, user)
+
+    async def around(self, post_id: str, user: str, span: int = 2) -> list[Standing]:
+        """Return a player's line with `span` lines on either side. Raises `NotFound`."""
+        return await self._off_loop(self._store.around, post_id, user, span)
+
+    async def lifetime_leaderboard(self, by: str = "total_wins", limit: int = 10, offset: int = 0) -> list[Standing]:
+        """Return a page of all players by `total_wins`, `matches_played` or `total_points`."""
+        return await self._off_loop(self._store.lifetime_leaderboard, by, limit, offset)
+
+    async def lifetime_standing(self, user: str, by: str = "total_wins") -> Standing:
+        """Return a player's line among all players. Raises `NotFound`."""
+        return await self._off_loop(self._store.lifetime_standing, user, by)
+
+    # -- bulk and generic
+
+    async def get(self, key: str) -> Record:
+        """Return the record under a key. Raises `NotFound`, `InvalidKey`."""
+        return await self._off_loop(self._store.get, key)
+
+    async def get_many(self, wanted: Iterable[str]) -> dict[str, Record]:
+        """Return the records that exist among these keys, as of one moment."""
+        return await self._off_loop(self._store.get_many, list(wanted))
+
+    async def put_many(
+        self,
+        records: Mapping[str, Record],
+        *,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write records under any keys in one atomic step. Raises `InvalidKey`, `InvalidValue`."""
+        if records:
+            await self.ask(PutMany(dict(records), request_id), timeout)
+
+    async def scan(
+        self, prefix: str, *, limit: int | None = None, after: str | None = None
+    ) -> AsyncIterator[tuple[str, Record]]:
+        """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
+        pairs = await self._off_loop(self._store.scan, prefix, limit=limit, after=after)
+        while chunk := await self._off_loop(lambda: list(islice(pairs, _CHUNK))):
+            for pair in chunk:
+                yield pair
+
+    # -- operating
+
+    async def check(self) -> list[Problem]:
+        """Compare everything with everything, as of one moment."""
+        return await self._off_loop(self._store.check)
+
+    async def statistics(self) -> Statistics:
+        """Return counters and sizes."""
+        return await self._off_loop(self._store.statistics)
+
+    async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
+
+
+class _Opening:
+    """A store that is being opened: await it, or enter it with `async with`."""
+
+    def __init__(self, opener: Callable[[], Store], timeout_s: float) -> None:
+        self._opener = opener
+        self._timeout_s = timeout_s
+        self._store: AsyncStore | None = None
+
+    def __await__(self) -> Any:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncStore:
+        self._store = await self._open()
+        return self._store
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+    async def _open(self) -> AsyncStore:
+        store = await asyncio.get_running_loop().run_in_executor(None, self._opener)
+        return AsyncStore(store, self._timeout_s)

@@ -1,0 +1,138 @@
+"""The way between one event loop and the shards: many messages in one hand-over, many answers in one wake-up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from pictact_actors.clock import monotonic
+from pictact_actors.errors import Overloaded, RequestTimeout, StoreError
+from pictact_actors.runtime.reply import Call
+
+if TYPE_CHECKING:
+    from pictact_actors.model.commands import Command
+    from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.runtime import Runtime
+
+
+class Flight(Call):
+    """A call whose answer an event loop waits for."""
+
+    __slots__ = ("admitted", "future")
+
+    future: asyncio.Future[object]
+    admitted: bool
+
+
+class LoopPort:
+    """The way from one event loop to the shards and back. All but `answered` and `wake` runs in the loop's thread."""
+
+    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
+        self._runtime = runtime
+        self._loop = loop
+        self._outbox: dict[ShardLink, list[Flight]] = {}
+        self._answered: deque[Call] = deque()
+        self._deadlines: deque[Flight] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, command: Command, timeout_s: float) -> asyncio.Future[object]:
+        """Send a command with the others of this turn of the loop. Raises what is wrong with it."""
+        command = command.checked()
+        self._runtime.require_open()
+        call = Flight(command, timeout_s, monotonic() + timeout_s, self)
+        call.future = self._loop.create_future()
+        call.admitted = False
+        if not self._outbox:
+            self._loop.call_soon(self._hand_over)
+        self._outbox.setdefault(self._runtime.link_of(command.group), []).append(call)
+        self._watch(call)
+        return call.future
+
+    def answered(self, call: Call) -> None:
+        """Take a call that has its answer. Any thread's."""
+        self._answered.append(call)
+
+    def wake(self) -> None:
+        """Let the loop collect the answers. Any thread's."""
+        try:
+            self._loop.call_soon_threadsafe(self._collect)
+        except RuntimeError:
+            self._answered.clear()  # the loop is closed, nobody waits any more
+
+    def _hand_over(self) -> None:
+        outbox, self._outbox = self._outbox, {}
+        for link, calls in outbox.items():
+            self._admit(link, calls)
+
+    def _admit(self, link: ShardLink, calls: list[Flight]) -> None:
+        """Hand over what the gate takes; the rest tries again when there is room, until its deadline."""
+        try:
+            room = self._runtime.admit_some(link, len(calls))
+        except StoreError as error:
+            for call in calls:
+                call.fail(error)
+            self._collect()
+            return
+        for call in calls[:room]:
+            call.admitted = True
+        if room:
+            link.tell(cast("list[Call]", calls[:room]))
+        if room < len(calls):
+            link.gate.when_room(partial(self._retry, link, calls[room:]))
+
+    def _retry(self, link: ShardLink, calls: list[Flight]) -> None:
+        """Come back to the loop with calls that found no room. Any thread's."""
+        try:
+            self._loop.call_soon_threadsafe(self._admit_late, link, calls)
+        except RuntimeError:
+            return  # the loop is closed, nobody waits any more
+
+    def _admit_late(self, link: ShardLink, calls: list[Flight]) -> None:
+        waiting = [call for call in calls if not call.future.done()]
+        if waiting:
+            self._admit(link, waiting)
+
+    def _collect(self) -> None:
+        answered = self._answered
+        while answered:
+            call = cast("Flight", answered.popleft())
+            future = call.future
+            if not future.done():
+                value, error = call.outcome()
+                if error is None:
+                    future.set_result(value)
+                else:
+                    future.set_exception(error)
+        while self._deadlines and self._deadlines[0].future.done():
+            self._deadlines.popleft()
+
+    def _watch(self, call: Flight) -> None:
+        """Keep deadlines in order of arrival: one timer for all of them."""
+        self._deadlines.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_later(call.timeout_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = monotonic()
+        kept: deque[Flight] = deque()
+        for call in self._deadlines:
+            if call.future.done():
+                continue
+            if call.deadline <= now:
+                call.future.set_exception(self._late(call))
+            else:
+                kept.append(call)
+        self._deadlines = kept
+        if kept:
+            wait_s = min(call.deadline for call in kept) - now
+            self._timer = self._loop.call_later(wait_s, self._expire)
+
+    def _late(self, call: Flight) -> StoreError:
+        """Return what a caller learns at its deadline: what found no room was not applied for certain."""
+        if call.admitted:
+            return RequestTimeout(call.timeout_s)
+        link = self._runtime.link_of(call.command.group)
+        return Overloaded(link.index, link.gate.in_flight, call.timeout_s)
