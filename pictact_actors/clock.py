@@ -37,14 +37,13 @@ class SystemClock:
 class StoreClock:
     """The store's view of an injected clock: it never runs backwards, not even across restarts.
 
-    `now()` may repeat; `unique()` never does, so it orders what happened within one reading.
+    `now()` may repeat; `UniqueTimes` never do, they order what happens within one reading.
     """
 
-    def __init__(self, source: Clock, *, floor: float = 0.0, mark: float = 0.0) -> None:
+    def __init__(self, source: Clock, *, floor: float = 0.0) -> None:
         self._source = source
         self._lock = threading.Lock()
         self._floor = floor
-        self._mark = mark
 
     def now(self) -> float:
         """Epoch seconds, at least the latest reading before; held there when the source jumps back or gives NaN."""
@@ -54,13 +53,19 @@ class StoreClock:
                 self._floor = reading
             return self._floor
 
-    def unique(self, now: float) -> float:
-        """Return a time of its own: `now`, or the next representable one after the last unique time."""
-        with self._lock:
-            self._mark = max(now, math.nextafter(self._mark, math.inf))
-            return self._mark
 
-    @property
-    def mark(self) -> float:
-        """The latest unique time given out; a commit stores it so that order survives restarts."""
-        return self._mark
+class UniqueTimes:
+    """Times of their own for what happens within one reading of the clock. One thread's (a shard has one).
+
+    A commit stores the latest `mark`, so that the order survives restarts.
+    """
+
+    def __init__(self, mark: float = 0.0) -> None:
+        self.mark = mark
+        self.now = mark
+
+    def next(self) -> float:
+        """Return `now`, or the next representable time after the last one given out."""
+        mark = self.mark
+        self.mark = mark = self.now if self.now > mark else math.nextafter(mark, math.inf)
+        return mark

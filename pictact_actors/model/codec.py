@@ -11,7 +11,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -49,7 +48,6 @@ def loads(data: bytes) -> Any:
             allow_indefinite=False,
             allow_duplicate_keys=False,
             strict_hashable_types=True,
-            tag_hook=_refuse_tag,
             semantic_decoders=_NO_TAGS,
         )
     except cbor2.CBORError as error:
@@ -64,7 +62,7 @@ def _refuse_tag(*_args: object) -> object:
 
 
 class _NoTags(dict[int, Callable[..., object]]):
-    """Refuses every tag, also those that cbor2 would turn into dates, regular expressions or cyclic lists."""
+    """Refuses every tag before its content is read: cbor2 would make dates, regular expressions or cyclic lists."""
 
     def __missing__(self, _tag: int) -> Callable[..., object]:
         return _refuse_tag
@@ -165,10 +163,8 @@ class _Layout(NamedTuple):
     """What is stored of one record class, prepared once."""
 
     cls: type[Record]
-    attributes: tuple[str, ...]
-    names: tuple[str, ...]
     known: frozenset[str]
-    values: Callable[[Any], tuple[object, ...]]
+    stored: Callable[[Any], dict[str, object]]
     checks: tuple[tuple[str, str, Check], ...]
     containers: tuple[str, ...]
 
@@ -176,9 +172,16 @@ class _Layout(NamedTuple):
 def _layout(cls: type[Record]) -> _Layout:
     attributes = tuple(f.name for f in fields(cls) if f.name not in (*cls.IDS, "unknown"))
     checks = tuple((name, camel(name), _check_of(cls, name)) for name in attributes)
-    names = tuple(map(camel, attributes))
     containers = tuple(camel(name) for name in attributes if name in _CONTAINERS)
-    return _Layout(cls, attributes, names, frozenset((*names, "v")), attrgetter(*attributes), checks, containers)
+    known = frozenset((*map(camel, attributes), "v"))
+    return _Layout(cls, known, _to_map(attributes), checks, containers)
+
+
+def _to_map(attributes: tuple[str, ...]) -> Callable[[Any], dict[str, object]]:
+    """Return a function from a record to its map; a display written out takes a third of the time of a loop."""
+    items = ", ".join(f"{camel(name)!r}: record.{name}" for name in attributes)
+    function: Callable[[Any], dict[str, object]] = eval(f"lambda record: {{{items}, 'v': {SCHEMA_VERSION}}}")  # noqa: S307 - built from the names of fields
+    return function
 
 
 def _check_of(cls: type[Record], name: str) -> Check:
@@ -193,9 +196,8 @@ _LAYOUT_OF = {layout.cls: layout for layout in _LAYOUTS.values()}
 
 def encode(record: Record) -> bytes:
     """Encode a record that is known to be valid (decided by a rule, or passed through `checked`)."""
-    layout = _LAYOUT_OF[type(record)]
-    stored: dict[str, object] = dict(zip(layout.names, layout.values(record), strict=True))
-    stored["v"] = SCHEMA_VERSION
+    layout = _LAYOUT_OF[record.__class__]
+    stored = layout.stored(record)
     for name in layout.containers:
         stored[name] = _bare(stored[name])
     unknown = record.unknown
@@ -223,7 +225,8 @@ def checked(key: str, record: object) -> Record:
     if kind != record.KIND or record.key != key:
         raise InvalidKey(key, f"the record belongs under {record.key!a}")
     layout = _LAYOUT_OF[type(record)]
-    stored = dict(zip(layout.names, layout.values(record), strict=True))
+    stored = layout.stored(record)
+    del stored["v"]
     return _built(layout, ids, {**_map("unknown", record.unknown or EMPTY), **stored})
 
 

@@ -7,13 +7,14 @@ it runs in the sender's thread, before the message is queued. `group` says whose
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 from pictact_actors.errors import InvalidValue
 from pictact_actors.model import keys
 from pictact_actors.model.codec import checked_public
+from pictact_actors.model.frozen import frozen
 from pictact_actors.model.records import OPEN_STATUSES, Record, Texts, camel, snake
 from pictact_actors.model.validate import (
     Number,
@@ -91,7 +92,7 @@ def _check_request_id(request_id: str | None) -> None:
         check_id(request_id)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateMatch(PostCommand):
     """Create a match. Raises `AlreadyExists`."""
 
@@ -116,7 +117,7 @@ class CreateMatch(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateMatch(PostCommand):
     """Change fields of an open match; completing and cancelling have commands of their own."""
 
@@ -144,7 +145,7 @@ class UpdateMatch(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CancelMatch(PostCommand):
     """Cancel an open match; cancelling a cancelled one changes nothing."""
 
@@ -159,7 +160,7 @@ class CancelMatch(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateRound(PostCommand):
     """Create a round and move the match's current round to it. Raises `AlreadyExists`."""
 
@@ -185,7 +186,7 @@ class CreateRound(PostCommand):
         return replace(self, reference_images=Texts(check_texts("referenceImages", self.reference_images)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpdateRound(PostCommand):
     """Change fields of a round; a closed round stays closed and keeps its winner."""
 
@@ -224,7 +225,7 @@ def _round_field(name: str, value: object) -> object:
     return None if value is None else check_text(camel(name), value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseRound(PostCommand):
     """Close a round and give its winner one win and `points`, in one atomic step; a closed round stays as it is."""
 
@@ -251,7 +252,7 @@ class CloseRound(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AwardPoints(PostCommand):
     """Add points (negative ones correct) and wins to a player's score in an open match."""
 
@@ -272,7 +273,7 @@ class AwardPoints(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddTrophy(UserCommand):
     """Append a trophy once; one that the player holds already changes nothing."""
 
@@ -289,7 +290,7 @@ class AddTrophy(UserCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordAnalytics(PostCommand):
     """One observation of a match, folded into running means; times in seconds, rates as fractions."""
 
@@ -313,7 +314,7 @@ class RecordAnalytics(PostCommand):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompleteMatch(PostCommand):
     """Complete a match and settle every participant's lifetime and history, all or nothing.
 
@@ -335,7 +336,7 @@ class CompleteMatch(PostCommand):
         return replace(self, trophies=MappingProxyType(won))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PutMany(Command):
     """Write records of any groups in one atomic step, as they are; internal, `Store.put_many` is its face."""
 

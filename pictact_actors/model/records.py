@@ -8,11 +8,12 @@ Attributes are snake_case; storage, JSON and the command line use the camelCase 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pictact_actors.model import keys
+from pictact_actors.model.frozen import frozen
 from pictact_actors.model.validate import Number
 
 LOBBY, ACTIVE, COMPLETED, CANCELLED = "lobby", "active", "completed", "cancelled"
@@ -79,7 +80,7 @@ class Record:
         return {**_plain_map(self.unknown or EMPTY), **shown}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match(Record):
     """A game session: one post. `completed_at` and `expires_at` are null until it is completed."""
 
@@ -99,7 +100,7 @@ class Match(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Round(Record):
     """One challenge of a match. `start_ts` and `end_ts` are epoch seconds."""
 
@@ -119,7 +120,7 @@ class Round(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Score(Record):
     """What a player has in one match. `reached_at` (epoch s, unique) breaks ties: who was there first."""
 
@@ -135,7 +136,7 @@ class Score(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lifetime(Record):
     """What a player has over all completed matches; never expires."""
 
@@ -151,7 +152,7 @@ class Lifetime(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlayedMatch(Record):
     """One completed match of a player's history; outlives the match."""
 
@@ -169,7 +170,7 @@ class PlayedMatch(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Analytics(Record):
     """Running means of a match's observations; `samples` counts those behind each mean, by camelCase name."""
 
@@ -186,7 +187,7 @@ class Analytics(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnsweredRequest(Record):
     """Internal: a request that was applied. `digest` tells its command, `answer` the first result's key and record."""
 
@@ -207,7 +208,7 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """A line of a leaderboard. On lifetime boards `points` and `wins` are totals and `matches_played` is set."""
 
@@ -223,7 +224,7 @@ class Standing:
         return shown if self.matches_played is None else {**shown, "matchesPlayed": self.matches_played}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Player:
     """A player's lifetime and every match played, oldest first."""
 

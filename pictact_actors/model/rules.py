@@ -7,7 +7,7 @@ It raises a `Rejected` error when the command may not be applied. Rules never lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -68,8 +68,7 @@ class When(NamedTuple):
     unique: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a command leads to: the answer, and the records to write."""
 
     answer: object

@@ -35,9 +35,9 @@ def summarize(observed: Iterable[Analytics]) -> AnalyticsSummary:
     for analytics in observed:
         matches += 1
         for name in RecordAnalytics.METRICS:
-            count = analytics.samples.get(camel(name), 0)
-            if count:
+            observation, count = getattr(analytics, name), analytics.samples.get(camel(name), 0)
+            if count and observation is not None:
                 total = samples[camel(name)] = samples.get(camel(name), 0) + count
                 mean = means.get(name, 0.0)
-                means[name] = mean + (getattr(analytics, name) - mean) * count / total
-    return AnalyticsSummary(matches, **means, samples=samples)  # type: ignore[arg-type]  # names of metrics
+                means[name] = mean + (observation - mean) * count / total
+    return AnalyticsSummary(matches, **means, samples=samples)

@@ -12,6 +12,8 @@ from pictact_actors.model.records import Record
 
 RECORD_OVERHEAD_BYTES = 480
 """What a decoded record takes beyond its encoded size: objects, dict entry, key."""
+SMALL_BYTES = 512
+"""A value whose growth from one version to the next need not be counted."""
 
 
 class Cache:
@@ -29,7 +31,7 @@ class Cache:
 
     def put(self, key: str, record: Record, value_bytes: int) -> None:
         """Keep a record as the latest."""
-        if key not in self.hot or value_bytes > RECORD_OVERHEAD_BYTES:
+        if key not in self.hot or value_bytes > SMALL_BYTES:
             self._hot_bytes += value_bytes + len(key) + RECORD_OVERHEAD_BYTES
             if self._hot_bytes > self._generation_bytes:
                 self._turn(value_bytes + len(key) + RECORD_OVERHEAD_BYTES)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from pictact_actors.errors import NotFound, StoreClosed
 from pictact_actors.model import codec, keys
 from pictact_actors.model.records import Lifetime, Record, Score
-from pictact_actors.runtime.cache import Cache
+from pictact_actors.runtime.cache import SMALL_BYTES, Cache
 from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.engine import Engine, Problem
@@ -190,14 +190,17 @@ class Committed:
 
     def _show(self, item: Staged) -> None:
         records = item.records
-        put = self._cache.put
+        cache = self._cache
+        followed = self._boards or self._lifetime_boards
         for key, value in item.changes.items():
             record = None if records is None else records[key]
             if record is None or value is None:
-                self._cache.forget(key)
+                cache.forget(key)
+            elif key in cache.hot and len(value) <= SMALL_BYTES:
+                cache.hot[key] = record  # the usual case, spelled out: a third of the time
             else:
-                put(key, record, len(value))
-            if key.startswith(_ON_BOARDS):
+                cache.put(key, record, len(value))
+            if followed and key.startswith(_ON_BOARDS):
                 self._show_on_boards(key, record, value)
 
     def _show_on_boards(self, key: str, record: Record | None, value: bytes | None) -> None:

@@ -52,6 +52,7 @@ class Committer:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
         self.failure: str | None = None
+        self.mark = engine.mark
         self.groups = 0
         self.commits = 0
 
@@ -124,7 +125,8 @@ class Committer:
     def _commit(self, batches: Sequence[Batch]) -> None:
         writes = [item for batch in batches for item in batch.staged if item.changes]
         if writes:
-            self._engine.commit(writes, self._clock.now(), self._clock.mark)
+            self.mark = max(self.mark, *(batch.mark for batch in batches))
+            self._engine.commit(writes, self._clock.now(), self.mark)
             self._committed.publish(writes)
             self.groups += 1
             self.commits += len(writes)

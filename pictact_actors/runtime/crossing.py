@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pictact_actors.clock import monotonic
@@ -22,7 +21,7 @@ from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import CompleteMatch, PutMany
 from pictact_actors.model.deciding import answered_before, answering, crosses_groups
 from pictact_actors.model.records import Match, Record, Score, Standing
-from pictact_actors.model.rules import Outcome, When, closing, settle, stamped
+from pictact_actors.model.rules import Outcome, closing, settle, stamped
 from pictact_actors.runtime.leaderboard import Board
 from pictact_actors.runtime.messages import Arrive, Release
 from pictact_actors.runtime.staging import Batch, Staged, rejected
@@ -114,11 +113,11 @@ class Crossing(ABC):
             return
         command = self.call.command
         decided = Staged(self.call, command.NAME, command.request_id, self.changes, None, self.answer(), None)
-        shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, self))
+        shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, shard.mark, self))
 
     def give_up(self, shard: ShardActor, error: Exception) -> None:
         """Answer with an error, through the committer, and write nothing."""
-        shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, self))
+        shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, shard.mark, self))
 
     def release(self) -> None:
         """Unlock everything, everywhere."""
@@ -246,8 +245,7 @@ class Putting(Crossing):
 
     def work(self, shard: ShardActor) -> Iterator[None]:
         """Write this stop's records."""
-        now = shard.clock.now()
-        when = When(now, partial(shard.clock.unique, now))
+        when = shard.when()
         for group in self.groups_here():
             for record in self._by_group[group]:
                 self.write(stamped(record, shard.get(record.key), when))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from pictact_actors.runtime.messages import BELL
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.gate import Gate
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ShardMessage(Protocol):
-    """A message to a shard other than a list of calls."""
+    """A message to a shard."""
 
     def apply(self, shard: ShardActor) -> None:
         """Do what the message says, in the shard's thread."""
@@ -31,9 +35,13 @@ class Mailbox(Protocol):
 
 
 class ShardLink:
-    """One shard as seen from outside. `epoch` and `published` are written by the committer only."""
+    """One shard as seen from outside. `epoch` and `published` are written by the committer only.
 
-    __slots__ = ("epoch", "gate", "index", "mailbox", "published")
+    Calls do not go through the mailbox one by one: they line up on the link, and the bell is rung for the first of
+    them. What lines up before the actor gets to it is decided in one go, and wakes nobody.
+    """
+
+    __slots__ = ("_calls", "_rung", "epoch", "gate", "index", "mailbox", "published")
 
     def __init__(self, index: int, gate: Gate) -> None:
         self.index = index
@@ -41,8 +49,23 @@ class ShardLink:
         self.mailbox: Mailbox
         self.epoch = 0
         self.published = 0
+        self._calls: deque[Call] = deque()
+        self._rung = False
 
-    def tell(self, message: list[Call] | ShardMessage) -> None:
+    def post(self, calls: Sequence[Call]) -> None:
+        """Line calls up for the shard. Any thread's."""
+        self._calls.extend(calls)
+        if not self._rung:
+            self._rung = True
+            self.mailbox.tell(BELL)
+
+    def take(self) -> list[Call]:
+        """Take the calls that are there. The actor's."""
+        self._rung = False  # first, so that a call that comes meanwhile rings again
+        calls = self._calls
+        return [calls.popleft() for _ in range(len(calls))]
+
+    def tell(self, message: ShardMessage) -> None:
         """Leave a message in the shard's mailbox."""
         self.mailbox.tell(message)
 

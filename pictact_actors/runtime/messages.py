@@ -11,6 +11,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Bell:
+    """Calls are waiting on the link."""
+
+    def apply(self, shard: ShardActor) -> None:
+        """Decide all that are there."""
+        shard.decide(shard.link.take())
+
+
+BELL = Bell()
+
+
+@dataclass(frozen=True, slots=True)
 class Arrive:
     """A crossing comes to this shard, to lock and to work."""
 

@@ -78,7 +78,7 @@ class LoopPort:
         for call in calls[:room]:
             call.admitted = True
         if room:
-            link.tell(cast("list[Call]", calls[:room]))
+            link.post(calls[:room])
         if room < len(calls):
             link.gate.when_room(partial(self._retry, link, calls[room:]))
 

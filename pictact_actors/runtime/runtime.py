@@ -33,7 +33,7 @@ class Runtime:
     def __init__(self, engine: Engine, config: StoreConfig, clock: Clock) -> None:
         self.engine = engine
         self.config = config
-        self.clock = StoreClock(clock, floor=engine.ts, mark=engine.mark)
+        self.clock = StoreClock(clock, floor=engine.ts)
         self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max)
         self.committer = Committer(engine, self.committed, self.clock, config)
         self.links = [ShardLink(index, Gate(index, config.in_flight_max)) for index in range(config.shards)]
@@ -55,7 +55,7 @@ class Runtime:
         except (Rejected, StoreFailed) as error:
             call.fail(error)
         else:
-            link.tell([call])
+            link.post([call])
         return call
 
     def tell(self, command: Command, timeout_s: float) -> None:
@@ -63,7 +63,7 @@ class Runtime:
         command = command.checked()
         link = self.link_of(command.group)
         self.admit(link, 1, 0.0)
-        link.tell([Call(command, timeout_s, monotonic() + timeout_s)])
+        link.post([Call(command, timeout_s, monotonic() + timeout_s)])
 
     def submit(self, commands: Iterable[Command], timeout_s: float) -> list[Call]:
         """Send many commands with one hand-over a shard; each error arrives through its own call."""
@@ -93,7 +93,7 @@ class Runtime:
                 for call in calls[start:]:
                     call.fail(error)
                 return
-            link.tell(admitted)
+            link.post(admitted)
 
     def admit(self, link: ShardLink, count: int, deadline: float) -> None:
         """Let writes in, waiting for room until `deadline`. Raises `Overloaded`, `StoreClosed`, `StoreFailed`."""

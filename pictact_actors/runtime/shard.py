@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pictact_actors import log
-from pictact_actors.clock import StoreClock, monotonic
+from pictact_actors.clock import StoreClock, UniqueTimes, monotonic
 from pictact_actors.errors import Rejected, RequestTimeout, ShardRestarted
 from pictact_actors.model.codec import encode
 from pictact_actors.model.deciding import decide
@@ -54,24 +53,28 @@ class ShardActor(Actor):
         self._staged: dict[str, tuple[Record | None, int]] = {}
         self._unpublished: deque[Batch] = deque()
         self._jobs: deque[Job] = deque()
+        self._deciding: list[Call] = []
+        self._times = UniqueTimes(committer.mark)
 
     @property
     def epoch(self) -> int:
         """The epoch that its decisions belong to."""
         return self._epoch
 
-    def handle(self, message: list[Call] | ShardMessage) -> None:
-        """Decide a list of calls, or do what another message says."""
-        if message.__class__ is list:
-            self.decide(message)
-        else:
-            message.apply(self)  # type: ignore[union-attr]  # the same
+    @property
+    def mark(self) -> float:
+        """The latest unique time it has given out."""
+        return self._times.mark
 
-    def on_fault(self, message: list[Call] | ShardMessage, error: BaseException) -> None:
+    def handle(self, message: ShardMessage) -> None:
+        """Do what a message says."""
+        message.apply(self)
+
+    def on_fault(self, message: ShardMessage, error: BaseException) -> None:
         """Answer the calls that a mistake of ours left undecided."""
-        log.error(log.RULE_FAILED, shard=self.link.index, cause=repr(error), exc_info=error)
-        if isinstance(message, list):
-            self.refuse([call for call in message if not call.done()], ShardRestarted(self.link.index, repr(error)))
+        log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
+        self.refuse([call for call in self._deciding if not call.done()], ShardRestarted(self.link.index, repr(error)))
+        self._deciding = []
 
     # -- the records as this shard sees them (a `View` for the rules)
 
@@ -90,10 +93,10 @@ class ShardActor(Actor):
 
     def decide(self, calls: list[Call]) -> None:
         """Decide calls in order, except those whose group is locked: they wait for it."""
+        self._deciding = calls
         self._forget_published()
         time = monotonic()
-        now = self.clock.now()
-        when = When(now, partial(self.clock.unique, now))
+        when = self.when()
         staged: list[Staged] = []
         locks = self.locks
         for call in calls:
@@ -107,6 +110,12 @@ class ShardActor(Actor):
                     staged.append(decision)
         if staged:
             self._hand_over(staged)
+        self._deciding = []
+
+    def when(self) -> When:
+        """Return the time of what is decided now."""
+        self._times.now = now = self.clock.now()
+        return When(now, self._times.next)
 
     def refuse(self, calls: list[Call], error: Exception) -> None:
         """Answer calls with an error that depends on nothing staged."""
@@ -139,7 +148,7 @@ class ShardActor(Actor):
             return
         self._number += 1
         size = sum(len(value) for item in staged for value in item.changes.values() if value is not None)
-        batch = Batch(self.link, self._epoch, self._number, staged, size)
+        batch = Batch(self.link, self._epoch, self._number, staged, size, self._times.mark)
         self._unpublished.append(batch)
         self._committer.put(batch)
 
@@ -169,8 +178,7 @@ class ShardActor(Actor):
         """Begin the crossing that a command needs; return its outcome if it needs none."""
         crossing = crossing_of(call, self, self.layout)
         if crossing is None:
-            now = self.clock.now()
-            return decide(call.command, self, When(now, partial(self.clock.unique, now)))
+            return decide(call.command, self, self.when())
         if isinstance(crossing, Outcome):
             return crossing
         if crossing.stops[0].link is self.link:

@@ -43,6 +43,7 @@ class Batch:
     number: int
     staged: Sequence[Staged]
     size_bytes: int
+    mark: float
     crossing: Crossing | None = field(default=None)
 
     def is_current(self) -> bool:

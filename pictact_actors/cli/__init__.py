@@ -1,0 +1,29 @@
+"""The command line, `pictact`. One file for each command; `main` is the program."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from pictact_actors.cli.check import check
+from pictact_actors.cli.command import Program
+from pictact_actors.cli.export import export
+from pictact_actors.cli.get import get
+from pictact_actors.cli.importing import import_records
+from pictact_actors.cli.leaderboard import leaderboard
+from pictact_actors.cli.log import log
+from pictact_actors.cli.play import play
+from pictact_actors.cli.player import player
+from pictact_actors.cli.replay import replay
+from pictact_actors.cli.stats import stats
+
+__all__ = ["main"]
+
+main = Program(
+    [play, replay, leaderboard, player, get, log, check, stats, export, import_records],
+    text="""PicTact's matches, scores and players in one durable store.
+
+    Every command works on a data directory (--data, game-data unless you say otherwise) that no other process has
+    open. Exit codes: 0 done, 1 found a problem, 2 bad use.
+    """,
+    version=version("pictact-actors"),
+)

@@ -1,0 +1,39 @@
+"""`pictact check`: whether everything in the store fits together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pictact_actors.cli import terminal
+from pictact_actors.cli.command import FOUND, OK, command
+from pictact_actors.cli.opening import opened
+from pictact_actors.cli.terminal import Column
+from pictact_actors.cli.text import print_json, print_line
+from pictact_actors.storage.engine import Problem
+
+_COLUMNS = (Column("kind"), Column("key"), Column("problem"))
+
+
+@command("check", examples=["pictact check", "pictact check --data /srv/game-data --json"])
+def check(data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
+    """Check that everything in the store fits together.
+
+    Rounds, scores and analytics have their match, lifetimes equal the sum of their histories, the journal has no
+    gap, and the records are what the journal leads to. Changes nothing. Exits 1 if there is a problem.
+    """
+    with opened(data) as store:
+        problems = store.check()
+    if as_json:
+        print_json({"ok": not problems, "problems": [problem.to_dict() for problem in problems]})
+    else:
+        tell_problems(problems)
+    return FOUND if problems else OK
+
+
+def tell_problems(problems: Sequence[Problem]) -> None:
+    """Print what a check found."""
+    if not problems:
+        print_line("check: clean, everything fits together")
+        return
+    rows = [(problem.kind, problem.key, problem.detail) for problem in problems]
+    terminal.print_table(_COLUMNS, rows, title=f"check: {len(rows)} problems")

@@ -1,0 +1,61 @@
+"""A store for one command: opened, what it reports shown on stderr, and closed whatever happens."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pictact_actors.cli import interrupts
+from pictact_actors.cli.command import complain
+from pictact_actors.clock import Clock
+from pictact_actors.config import StoreConfig
+from pictact_actors.store import Store
+
+
+@contextmanager
+def opened(
+    data: str, *, create: bool = False, config: StoreConfig | None = None, clock: Clock | None = None
+) -> Iterator[Store]:
+    """Open the store in `data`. Commands that only read never create one: `NotAStore` if there is none."""
+    store: Store | None = None
+    with _reports():
+        try:
+            with interrupts.held():
+                store = Store.open(data, config=config, clock=clock, create=create)
+            yield store
+        finally:
+            if store is not None:
+                with interrupts.held():
+                    store.close()
+
+
+class _Reports(logging.Handler):
+    """Shows what the store did by itself (a torn tail cut, a full disk), one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(_line(record.getMessage()))
+
+
+def _line(message: str) -> str:
+    try:
+        event = json.loads(message)
+        name = event.pop("event")
+    except (ValueError, AttributeError, KeyError):
+        return message
+    event.pop("exception", None)
+    return f"{name}: {', '.join(f'{key} {value}' for key, value in event.items())}"
+
+
+@contextmanager
+def _reports() -> Iterator[None]:
+    logger = logging.getLogger("pictact_actors")
+    handler = _Reports(logging.WARNING)
+    propagates, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates

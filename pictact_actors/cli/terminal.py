@@ -1,0 +1,103 @@
+"""What people see: tables, progress bars, live views. The only importer of rich.
+
+Tables go to stdout, progress to stderr and only if that is a terminal, so stdout stays clean for pipes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Self
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pictact_actors.cli.text import shown
+
+_UNBROKEN = 10_000
+"""Columns of an output that is no terminal: a pipe gets each row on one line."""
+
+
+class Column(NamedTuple):
+    """The head of a column; figures stand on the right."""
+
+    name: str
+    figures: bool = False
+
+
+def _console(*, err: bool = False) -> Console:
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else _UNBROKEN
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def is_watched() -> bool:
+    """Whether somebody looks at stderr: only then is progress shown."""
+    return sys.stderr.isatty()
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """Print a table to stdout, set apart by a blank line if it has a title."""
+    console = _console()
+    with console.capture() as drawn:
+        if title:
+            console.print(Text(f"\n{shown(title)}", style="bold"))
+        console.print(_table(columns, rows))
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+
+
+def note(line: str) -> None:
+    """Print one line of text to stderr."""
+    _console(err=True).print(Text(shown(line)), soft_wrap=True)
+
+
+def _table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column.name, justify="right" if column.figures else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    return table
+
+
+class Screen:
+    """A bar, a line and a table on stderr, drawn anew by `show`; gone when the block ends."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=_console(err=True), transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._live.stop()
+
+    def show(
+        self, share: float, line: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str
+    ) -> None:
+        """Draw; `share` (0 to 1) is how much of the bar is full."""
+        picture = Table.grid()
+        picture.add_row(ProgressBar(total=1.0, completed=min(share, 1.0), width=60))
+        picture.add_row(Text(shown(line)))
+        picture.add_row(Text(f"\n{shown(title)}", style="bold"))
+        picture.add_row(_table(columns, rows))
+        self._live.update(picture, refresh=True)
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr while the block runs; call what is yielded with the total done so far."""
+    if not is_watched():
+        yield lambda _done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console(err=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
