@@ -3,4 +3,4 @@
 from pictact_actors.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="pictact")
+    main()

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
+from pictact_actors.errors import StoreClosed
 from pictact_actors.model.commands import (
     AddTrophy,
     AwardPoints,
@@ -55,10 +56,9 @@ class AsyncStore:
     Raises what `Store` raises. Cancelling a task stops its wait, not its write.
     """
 
-    def __init__(self, store: Store, timeout_s: float) -> None:
+    def __init__(self, store: Store) -> None:
         """Wrap an open store; use `AsyncStore.open` instead."""
         self._store = store
-        self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._port = LoopPort(store.runtime, self._loop)
         self._cached = store.runtime.committed.cached
@@ -74,8 +74,7 @@ class AsyncStore:
         create: bool = True,
     ) -> _Opening:
         """Open a store as `Store.open` does: `async with AsyncStore.open(path) as store`, or `await` it."""
-        timeout_s = (config or StoreConfig()).request_timeout_s
-        return _Opening(partial(Store.open, path, config=config, clock=clock, create=create), timeout_s)
+        return _Opening(partial(Store.open, path, config=config, clock=clock, create=create))
 
     async def __aenter__(self) -> Self:
         return self
@@ -254,7 +253,7 @@ class AsyncStore:
     def ask(self, message: Command, timeout: float | None = None) -> asyncio.Future[Any]:
         """Send a message; the future holds its answer or its error."""
         try:
-            return self._port.send(message_of(message), self._timeout_s if timeout is None else timeout)
+            return self._port.send(message_of(message), timeout)
         except Exception as error:  # noqa: BLE001 - every error arrives through the future
             failed: asyncio.Future[Any] = self._loop.create_future()
             failed.set_exception(error)
@@ -366,15 +365,18 @@ class AsyncStore:
         return await self._off_loop(self._store.statistics)
 
     async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
+        try:
+            running = self._loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
+        except RuntimeError as error:  # what a pool that was shut down says
+            raise StoreClosed from error
+        return await running
 
 
 class _Opening:
     """A store that is being opened: await it, or enter it with `async with`."""
 
-    def __init__(self, opener: Callable[[], Store], timeout_s: float) -> None:
+    def __init__(self, opener: Callable[[], Store]) -> None:
         self._opener = opener
-        self._timeout_s = timeout_s
         self._store: AsyncStore | None = None
 
     def __await__(self) -> Any:
@@ -391,5 +393,16 @@ class _Opening:
             await self._store.close()
 
     async def _open(self) -> AsyncStore:
-        store = await asyncio.get_running_loop().run_in_executor(None, self._opener)
-        return AsyncStore(store, self._timeout_s)
+        opening = asyncio.get_running_loop().run_in_executor(None, self._opener)
+        try:
+            store = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
+        return AsyncStore(store)
+
+
+def _close_unwanted(opening: asyncio.Future[Store]) -> None:
+    """Close a store that nobody waits for any more: its directory would stay locked."""
+    if not opening.cancelled() and opening.exception() is None:
+        asyncio.get_running_loop().run_in_executor(None, opening.result().close)

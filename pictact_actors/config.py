@@ -26,6 +26,8 @@ class StoreConfig:
     """Actors that share the keys. More isolate, they do not speed up (one interpreter lock)."""
     request_timeout_s: float = 5.0
     """How long a caller waits for room and an answer, unless it says otherwise."""
+    crossing_timeout_s: float = 60.0
+    """The same for steps over many groups: completing a match, `put_many`."""
     drain_timeout_s: float = 10.0
     """How long `close` lets work in flight finish."""
     in_flight_max: int = 16_384

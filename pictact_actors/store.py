@@ -59,8 +59,7 @@ class Store:
         """Run on an engine; use `Store.open` instead."""
         self._runtime = Runtime(engine, config, clock)
         self._queries = Queries(self._runtime.committed)
-        self._get = self._runtime.committed.get
-        self._timeout_s = config.request_timeout_s
+        self._find = self._runtime.committed.find
         keep_track(self._runtime)
 
     @classmethod
@@ -248,16 +247,15 @@ class Store:
 
     def ask(self, message: Command, timeout: float | None = None) -> Reply[Any]:
         """Send a message; the reply holds its answer or its error."""
-        return self._runtime.send(message_of(message), self._timeout_s if timeout is None else timeout)
+        return self._runtime.send(message_of(message), timeout)
 
     def tell(self, message: Command) -> None:
         """Send a message and forget it. Raises `InvalidKey`, `InvalidValue` or `Overloaded` at once, never waits."""
-        self._runtime.tell(message_of(message), self._timeout_s)
+        self._runtime.tell(message_of(message))
 
     def submit(self, messages: Iterable[Command], timeout: float | None = None) -> list[Reply[Any]]:
         """Send many messages at once; each gets its own reply, errors included. Order is kept within a group."""
-        listed = [message_of(message) for message in messages]
-        return cast("list[Reply[Any]]", self._runtime.submit(listed, self._timeout_s if timeout is None else timeout))
+        return cast("list[Reply[Any]]", self._runtime.submit(map(message_of, messages), timeout))
 
     # -- queries
 
@@ -275,7 +273,7 @@ class Store:
 
     def score(self, post_id: str, user: str) -> Score:
         """Return a player's score in a match. Raises `NotFound`."""
-        record = self._get(f"score:{post_id}:{user}")
+        record = self._find(f"score:{post_id}:{user}")
         if record is None:
             raise NotFound(keys.score_key(post_id, user))
         return record  # type: ignore[return-value]  # the key says what it is
@@ -342,6 +340,7 @@ class Store:
 
     def entries(self, from_seq: int = 1) -> Iterator[Entry]:
         """Yield the commits in the journal from a sequence number on."""
+        self._runtime.committed.require_open()
         return self._runtime.engine.entries(from_seq)
 
     def check(self) -> list[Problem]:
@@ -355,10 +354,10 @@ class Store:
         return self._runtime.statistics()
 
     def _do(self, command: Command, timeout: float | None) -> object:
-        return self._runtime.send(command, self._timeout_s if timeout is None else timeout).get()
+        return self._runtime.send(command, timeout).get()
 
     def _found(self, key: str) -> Record:
-        record = self._get(key)
+        record = self._find(key)
         if record is None:
             raise NotFound(key)
         return record

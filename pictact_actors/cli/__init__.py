@@ -1,9 +1,10 @@
-"""The command line, `pictact`. One file for each command; `main` is the program."""
+"""The command line, `pictact`. One file for each command."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
+from pictact_actors.cli import interrupts
 from pictact_actors.cli.check import check
 from pictact_actors.cli.command import Program
 from pictact_actors.cli.export import export
@@ -16,9 +17,9 @@ from pictact_actors.cli.player import player
 from pictact_actors.cli.replay import replay
 from pictact_actors.cli.stats import stats
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
-main = Program(
+program = Program(
     [play, replay, leaderboard, player, get, log, check, stats, export, import_records],
     text="""PicTact's matches, scores and players in one durable store.
 
@@ -27,3 +28,13 @@ main = Program(
     """,
     version=version("pictact-actors"),
 )
+
+
+def main() -> None:
+    """Run the program and leave the process."""
+    try:
+        program.main(prog_name="pictact")
+    except interrupts.Stopped as stopped:  # before the command began or after it ended
+        raise SystemExit(stopped.exit_code) from None
+    finally:
+        interrupts.ignore()

@@ -70,6 +70,12 @@ def handled() -> Iterator[None]:
         _door.waiting = None
 
 
+def ignore() -> None:
+    """Ignore signals from now on: the command has ended, only the interpreter is still leaving."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """Let a step finish before a signal stops the command."""

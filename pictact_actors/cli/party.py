@@ -38,14 +38,14 @@ class Party:
         Raises what a host failed with. A signal stops all hosts after the step they are in.
         """
         self._began = monotonic()
+        self._end_if_due()
         try:
             for host in self._hosts:
                 host.start()
             while any(host.is_alive() for host in self._hosts) and not self._stop.is_set():
-                if self.elapsed_s >= self.seconds:
-                    self._over.set()
                 look(self)
                 self._stop.wait(_LOOK_S)
+                self._end_if_due()
         finally:
             self._stop.set()
             for host in self._hosts:
@@ -55,6 +55,10 @@ class Party:
         for host in self._hosts:
             if host.failure is not None:
                 raise host.failure
+
+    def _end_if_due(self) -> None:
+        if self.elapsed_s >= self.seconds:
+            self._over.set()
 
     @property
     def elapsed_s(self) -> float:

@@ -42,6 +42,8 @@ def shown(value: object) -> str:
     'a\\x1b[2J'
     """
     text = value if isinstance(value, str) else _plain(value)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -207,9 +207,8 @@ def encode(record: Record) -> bytes:
 def decode(key: str, value: bytes) -> Record:
     """Decode and check a stored record. Raises `StoreDamaged` if it cannot be what we wrote."""
     try:
-        stored = loads(value)
-        kind, ids, _ = keys.parse(key)
-        return _built(_LAYOUTS[kind], ids, _versioned(stored))
+        kind, ids = keys.split(key)
+        return _built(_LAYOUTS[kind], ids, _versioned(loads(value)))
     except (InvalidKey, InvalidValue, ValueError, TypeError, KeyError) as error:
         raise StoreDamaged(f"the record {key!a} does not decode: {error}") from error
 

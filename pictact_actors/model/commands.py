@@ -395,24 +395,3 @@ def from_fields(name: object, given: Mapping[str, object]) -> Command:
     except TypeError as error:
         raise InvalidValue(cls.NAME, sorted(given), f"lacks a field: {error}") from error
     return command.checked()
-
-
-def request_digest_fields(command: Command) -> list[object]:
-    """Return what makes two commands the same: the name and every field but the request id, as plain data."""
-    values = (getattr(command, f.name) for f in fields(command) if f.name != "request_id")
-    return [command.NAME, *(_plain(value) for value in values)]
-
-
-def request_key_of(command: Command) -> str | None:
-    """Return the key that the answer to this command is kept under, if it bears a request id."""
-    return None if command.request_id is None else keys.request_key(command.group, command.request_id)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Unchanged):
-        return {"unchanged": True}
-    if isinstance(value, Mapping):
-        return {name: _plain(value[name]) for name in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

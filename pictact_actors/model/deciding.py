@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 
 from pictact_actors.errors import InvalidValue
 from pictact_actors.model import codec, keys
-from pictact_actors.model.commands import Command, CompleteMatch, request_digest_fields, request_key_of
+from pictact_actors.model.commands import Command, CompleteMatch, Unchanged
 from pictact_actors.model.records import COMPLETED, AnsweredRequest, Match, Record
 from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, standings
 
@@ -30,7 +31,7 @@ def answered_before(command: Command, view: View) -> Outcome | None:
 
     Raises `InvalidValue` if the id was used for a different command.
     """
-    key = request_key_of(command)
+    key = _request_key(command)
     request = None if key is None else view.get(key)
     if not isinstance(request, AnsweredRequest):
         return None
@@ -41,7 +42,7 @@ def answered_before(command: Command, view: View) -> Outcome | None:
 
 def answering(command: Command, answer: object, now: float) -> Mapping[str, Record | None]:
     """Return the record that remembers an answer, to be written in the same commit as the command's effect."""
-    key = request_key_of(command)
+    key = _request_key(command)
     if key is None:
         return NO_CHANGES
     anchor, owner, request_id = keys.parse(key).ids
@@ -55,7 +56,9 @@ def answering(command: Command, answer: object, now: float) -> Mapping[str, Reco
 
 def digest(command: Command) -> str:
     """Return a fingerprint of everything in a command but its request id."""
-    return hashlib.blake2b(codec.dumps(request_digest_fields(command)), digest_size=_DIGEST_BYTES).hexdigest()
+    values = (getattr(command, f.name) for f in fields(command) if f.name != "request_id")
+    said = codec.dumps([command.NAME, *map(_plain, values)])
+    return hashlib.blake2b(said, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def crosses_groups(command: Command, view: View) -> bool:
@@ -69,5 +72,25 @@ def crosses_groups(command: Command, view: View) -> bool:
 def _answer(request: AnsweredRequest, command: Command, view: View) -> object:
     if isinstance(command, CompleteMatch):
         return standings(view, command.post_id)
+    if not request.answer:
+        return None
     key, shown = request.answer["key"], request.answer["record"]
     return codec.from_dict(str(key), shown)  # type: ignore[arg-type]  # checked when it was decoded
+
+
+def _request_key(command: Command) -> str | None:
+    """Return the key that the answer to this command is kept under, if it bears a request id."""
+    return None if command.request_id is None else keys.request_key(command.group, command.request_id)
+
+
+def _plain(value: object) -> object:
+    """Turn the values of a command into plain data, the same for every way to write them."""
+    if isinstance(value, Unchanged):
+        return {"unchanged": True}
+    if isinstance(value, Record):
+        return _plain(value.to_dict())
+    if isinstance(value, Mapping):
+        return {name: _plain(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

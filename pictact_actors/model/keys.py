@@ -22,6 +22,7 @@ LIFETIME, HISTORY = "lifetime", "history"
 REQUEST = "request"
 
 _PARTS_MAX = 4
+_ID_COUNTS = {MATCH: 1, ROUND: 2, SCORE: 2, ANALYTICS: 1, LIFETIME: 1, HISTORY: 2, REQUEST: 3}
 
 
 class Key(NamedTuple):
@@ -90,6 +91,14 @@ def parse(key: object) -> Key:
         "keys are match:{postId}, round:{postId}:{index}, score:{postId}:{user}, "
         "analytics:{postId}, lifetime:{user} or history:{user}:{postId}",
     )
+
+
+def split(key: str) -> tuple[str, tuple[str | int, ...]]:
+    """Take a key apart that was checked when it was written. Raises `ValueError` if it cannot have been."""
+    kind, *ids = key.split(":")
+    if len(ids) != _ID_COUNTS.get(kind):
+        raise ValueError("no record has this key")
+    return kind, ((ids[0], int(ids[1])) if kind == ROUND else tuple(ids))
 
 
 def is_public(key: str) -> bool:

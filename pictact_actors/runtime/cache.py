@@ -24,6 +24,8 @@ class Cache:
         self._hot_bytes = 0
         self.hot: dict[str, Record] = {}
         self.cold: dict[str, Record] = {}
+        self._sizes: dict[str, int] = {}
+        self._cold_sizes: dict[str, int] = {}
         self.misses = 0
 
     def __len__(self) -> int:
@@ -35,7 +37,13 @@ class Cache:
             self._hot_bytes += value_bytes + len(key) + RECORD_OVERHEAD_BYTES
             if self._hot_bytes > self._generation_bytes:
                 self._turn(value_bytes + len(key) + RECORD_OVERHEAD_BYTES)
+            if value_bytes > SMALL_BYTES:
+                self._sizes[key] = value_bytes
         self.hot[key] = record
+
+    def cold_bytes(self, key: str) -> int:
+        """Return the encoded size of a record of the cold generation, 0 for a small one."""
+        return self._cold_sizes.get(key, 0)
 
     def forget(self, key: str) -> None:
         """Drop a record."""
@@ -45,6 +53,8 @@ class Cache:
     def clear(self) -> None:
         """Drop everything."""
         self.hot, self.cold, self._hot_bytes = {}, {}, 0
+        self._sizes, self._cold_sizes = {}, {}
 
     def _turn(self, first_bytes: int) -> None:
         self.cold, self.hot, self._hot_bytes = self.hot, {}, first_bytes
+        self._cold_sizes, self._sizes = self._sizes, {}

@@ -45,6 +45,14 @@ class Committed:
             return self._get_slowly(key)
         return record
 
+    def find(self, key: str) -> Record | None:
+        """Return the record under a key that a user made. Raises `InvalidKey` if it cannot be one."""
+        record = self._cache.hot.get(key)
+        if record is None or self._publishing:
+            keys.parse(key)
+            return self._get_slowly(key)
+        return record
+
     def cached(self, key: str) -> Record | None:
         """Return the record under a key if that needs no wait and no disk."""
         return None if self._publishing else self._cache.hot.get(key)
@@ -60,18 +68,17 @@ class Committed:
             if record is not None:
                 return record
         keys.parse(key)
-        record = self._cache.cold.get(key)
-        version = self._version
+        version = self._version  # before both look-ups: what is published after it is newer than what they find
+        record = self._cache.hot.get(key) or self._cache.cold.get(key)
         if record is None:
-            if self._closed is not None:
-                raise self._closed
+            self.require_open()
             self._cache.misses += 1
             value = self._engine.get(key)
             if value is not None:
                 record = codec.decode(key, value)
                 self._keep(key, record, len(value), version)
         else:
-            self._keep(key, record, 0, version)
+            self._keep(key, record, self._cache.cold_bytes(key), version)
         if self._publishing or self._version != version:
             with self._moment:
                 return self._locked_get(key)
@@ -111,16 +118,14 @@ class Committed:
 
     def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, Record]]:
         """Iterate the records under a prefix, as they are now, in key order."""
-        if self._closed is not None:
-            raise self._closed
+        self.require_open()
         with self._moment:
             pairs = self._engine.scan(prefix, after)
         return ((key, codec.decode(key, value)) for key, value in pairs)
 
     def one_and_scan(self, key: str, prefix: str) -> tuple[Record | None, list[Record]]:
         """Return the record under a key and all those under a prefix, as they are at one moment."""
-        if self._closed is not None:
-            raise self._closed
+        self.require_open()
         with self._moment:
             record = self._locked_get(key)
             pairs = self._engine.scan(prefix)
@@ -128,6 +133,7 @@ class Committed:
 
     def pinned(self) -> tuple[int, Iterator[tuple[str, Record]], Iterator[Problem]]:
         """Return the present sequence number, all records of that moment, and the engine's own check of it."""
+        self.require_open()
         with self._moment:
             return self._engine.seq, self._decode_all(self._engine.scan("")), self._engine.check()
 
@@ -146,6 +152,7 @@ class Committed:
 
     def on_lifetime_board(self, by: str, read: Callable[[LifetimeBoard], T]) -> T:
         """Read the leaderboard of all players by a lifetime total."""
+        self.require_open()
         with self._moment:
             board = self._lifetime_boards.get(by)
             if board is None:
@@ -225,6 +232,11 @@ class Committed:
             self._lifetime_boards.clear()
 
     # -- the end
+
+    def require_open(self) -> None:
+        """Raise `StoreClosed` if reads are refused."""
+        if self._closed is not None:
+            raise self._closed.with_traceback(None)  # each time anew, or it would grow with every call
 
     def close(self, reason: StoreClosed) -> None:
         """Refuse reads from now on."""

@@ -95,7 +95,7 @@ class Crossing(ABC):
     def enter(self, link: ShardLink, epoch: int) -> None:
         """Note that it has its locks in a shard, and relies on that shard's epoch."""
         self.visited.add(link)
-        self.epochs[link] = epoch
+        self.epochs.setdefault(link, epoch)  # a crossing may come to a shard twice; the older epoch counts
 
     def write(self, record: Record) -> None:
         """Add a record to the commit. Raises `InvalidValue` when it grows beyond its limit."""

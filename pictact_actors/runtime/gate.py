@@ -45,9 +45,12 @@ class Gate:
             callback()
 
     def when_room(self, callback: Callable[[], None]) -> None:
-        """Call back once, when the next write leaves (from the thread that answered it)."""
+        """Call back once: now if there is room, else when the next write leaves (from the thread that answered it)."""
         with self._room:
-            self._callbacks.append(callback)
+            if self.in_flight >= self._max:
+                self._callbacks.append(callback)
+                return
+        callback()
 
     def wait_empty(self, deadline: float) -> bool:
         """Wait until nothing is in flight; False if `deadline` (monotonic) came first."""

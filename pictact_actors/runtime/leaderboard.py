@@ -112,6 +112,7 @@ class Boards:
 
     def __init__(self, players_max: int) -> None:
         self._players_max = players_max
+        self._players = 0
         self._boards: OrderedDict[str, Board] = OrderedDict()
 
     def __len__(self) -> int:
@@ -126,22 +127,31 @@ class Boards:
 
     def add(self, post_id: str, board: Board) -> None:
         """Keep a loaded board; the least recently used ones make room for it."""
+        self.drop(post_id)
         self._boards[post_id] = board
-        players = sum(map(len, self._boards.values()))
-        while players > self._players_max and len(self._boards) > 1:
-            _, dropped = self._boards.popitem(last=False)
-            players -= len(dropped)
+        self._count(len(board))
 
     def drop(self, post_id: str) -> None:
         """Forget a board; it is loaded anew when it is asked for."""
-        self._boards.pop(post_id, None)
+        dropped = self._boards.pop(post_id, None)
+        self._players -= 0 if dropped is None else len(dropped)
 
     def publish(self, post_id: str, user: str, score: Score | None) -> None:
         """Follow a committed score, if its board is loaded."""
         board = self._boards.get(post_id)
         if board is None:
             return
+        before = len(board)
         if score is None:
             board.remove(user)
         else:
             board.put(score)
+        if len(board) != before:
+            self._count(len(board) - before)
+
+    def _count(self, joined: int) -> None:
+        """Count players that joined; while there are too many, the least recently used board goes."""
+        self._players += joined
+        while self._players > self._players_max and len(self._boards) > 1:
+            _, dropped = self._boards.popitem(last=False)
+            self._players -= len(dropped)

@@ -60,9 +60,13 @@ class ShardLink:
             self.mailbox.tell(BELL)
 
     def take(self) -> list[Call]:
-        """Take the calls that are there. The actor's."""
-        self._rung = False  # first, so that a call that comes meanwhile rings again
+        """Take the calls that are there; once there are none, the next one rings the bell again. The actor's."""
         calls = self._calls
+        if not calls:
+            self._rung = False
+            if not calls:  # still: one that came in between saw the bell rung, and is taken now
+                return []
+            self._rung = True
         return [calls.popleft() for _ in range(len(calls))]
 
     def tell(self, message: ShardMessage) -> None:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pictact_actors.model.commands import CompleteMatch, PutMany
+
 if TYPE_CHECKING:
     from pictact_actors.runtime.crossing import Crossing
     from pictact_actors.runtime.reply import Call
@@ -28,8 +30,8 @@ class LockTable:
         return len(self._holders)
 
     def hold_up(self, group: str, call: Call) -> bool:
-        """Let a call wait if its group is locked; say whether it does."""
-        if group not in self._holders:
+        """Let a call wait if its group is locked; say whether it does. What is sure to cross waits as a crossing."""
+        if group not in self._holders or isinstance(call.command, PutMany):
             return False
         self._waiting.setdefault(group, deque()).append(call)
         return True
@@ -48,14 +50,29 @@ class LockTable:
             self._missing[crossing] = missing
         return not missing
 
-    def release(self, crossing: Crossing) -> tuple[list[Crossing], list[Call]]:
-        """Unlock what a crossing holds; return the crossings that have all they need now, and the freed calls."""
-        ready: list[Crossing] = []
-        calls: list[Call] = []
-        for group in self._held.pop(crossing, ()):
+    def release(self, crossing: Crossing) -> list[str]:
+        """Unlock what a crossing holds; return the groups, to be passed on."""
+        groups = self._held.pop(crossing, [])
+        for group in groups:
             del self._holders[group]
-            self._pass_on(group, ready, calls)
-        return ready, calls
+        return groups
+
+    def pass_on(self, groups: Iterable[str]) -> tuple[list[Call], list[Crossing], list[str]]:
+        """Give free groups to who waited first for each.
+
+        Returns the calls to be decided now, the crossings that have all they need now, and the groups to be passed on
+        again after that: a call that may lock its group itself is the last to be freed.
+        """
+        calls: list[Call] = []
+        ready: list[Crossing] = []
+        again: list[str] = []
+        for group in groups:
+            queue = self._waiting.pop(group, None)
+            if queue and group not in self._holders and self._free(group, queue, calls, ready):
+                again.append(group)
+            if queue:
+                self._waiting[group] = queue
+        return calls, ready, again
 
     def waiting_calls(self) -> list[Call]:
         """Return all calls that wait for a lock."""
@@ -65,21 +82,22 @@ class LockTable:
         self._holders[group] = crossing
         self._held.setdefault(crossing, []).append(group)
 
-    def _pass_on(self, group: str, ready: list[Crossing], calls: list[Call]) -> None:
-        queue = self._waiting.pop(group, None)
+    def _free(self, group: str, queue: deque[Call | Crossing], calls: list[Call], ready: list[Crossing]) -> bool:
+        """Free the calls before the first crossing, and let that one in; say whether a call may come between."""
         while queue:
             item = queue.popleft()
             if not _is_crossing(item):
                 calls.append(item)  # type: ignore[arg-type]  # not a crossing, so a call
+                if isinstance(calls[-1].command, CompleteMatch):
+                    return True
                 continue
             self._grant(group, item)  # type: ignore[arg-type]  # a crossing
             self._missing[item] -= 1  # type: ignore[index]  # the same
             if not self._missing[item]:  # type: ignore[index]  # the same
                 del self._missing[item]  # type: ignore[arg-type]  # the same
                 ready.append(item)  # type: ignore[arg-type]  # the same
-            if queue:
-                self._waiting[group] = queue
-            return
+            return False
+        return False
 
 
 def _is_crossing(item: Call | Crossing) -> bool:

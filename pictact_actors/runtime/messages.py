@@ -15,11 +15,17 @@ class Bell:
     """Calls are waiting on the link."""
 
     def apply(self, shard: ShardActor) -> None:
-        """Decide all that are there."""
-        shard.decide(shard.link.take())
+        """Decide all that are there, and what comes meanwhile; after a while other messages have their turn."""
+        for _ in range(_ROUNDS):
+            calls = shard.link.take()
+            if not calls:
+                return
+            shard.decide(calls)
+        shard.link.tell(self)
 
 
 BELL = Bell()
+_ROUNDS = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,10 @@ class LoopPort:
         self._deadlines: deque[Flight] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, command: Command, timeout_s: float) -> asyncio.Future[object]:
+    def send(self, command: Command, timeout_s: float | None) -> asyncio.Future[object]:
         """Send a command with the others of this turn of the loop. Raises what is wrong with it."""
+        if timeout_s is None:
+            timeout_s = self._runtime.timeout_of(command)
         command = command.checked()
         self._runtime.require_open()
         call = Flight(command, timeout_s, monotonic() + timeout_s, self)
@@ -109,10 +111,13 @@ class LoopPort:
             self._deadlines.popleft()
 
     def _watch(self, call: Flight) -> None:
-        """Keep deadlines in order of arrival: one timer for all of them."""
+        """Keep deadlines in order of arrival: one timer for all of them, set to the first that is due."""
         self._deadlines.append(call)
-        if self._timer is None:
-            self._timer = self._loop.call_later(call.timeout_s, self._expire)
+        if self._timer is not None:
+            if self._timer.when() <= self._loop.time() + call.timeout_s:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(call.timeout_s, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

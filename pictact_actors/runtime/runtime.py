@@ -14,7 +14,7 @@ from pictact_actors.model.commands import Command
 from pictact_actors.model.keys import shard_of
 from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.committer import Committer
-from pictact_actors.runtime.crossing import Layout
+from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Layout
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
@@ -45,8 +45,15 @@ class Runtime:
             link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.clock, layout)
         self.committer.start()
 
-    def send(self, command: Command, timeout_s: float) -> Call:
+    def timeout_of(self, command: Command) -> float:
+        """Return how long a caller waits for a command unless it says otherwise, in seconds."""
+        crosses = command.__class__ in CROSSING_COMMANDS
+        return self.config.crossing_timeout_s if crosses else self.config.request_timeout_s
+
+    def send(self, command: Command, timeout_s: float | None) -> Call:
         """Check a command and send it to its shard. Every error arrives through the call."""
+        if timeout_s is None:
+            timeout_s = self.timeout_of(command)
         call = Call(command, timeout_s, monotonic() + timeout_s)
         try:
             call.command = command = command.checked()
@@ -58,20 +65,26 @@ class Runtime:
             link.post([call])
         return call
 
-    def tell(self, command: Command, timeout_s: float) -> None:
+    def tell(self, command: Command) -> None:
         """Check a command and send it without an answer. Raises what is wrong with it, or `Overloaded`, at once."""
         command = command.checked()
+        timeout_s = self.timeout_of(command)
         link = self.link_of(command.group)
         self.admit(link, 1, 0.0)
         link.post([Call(command, timeout_s, monotonic() + timeout_s)])
 
-    def submit(self, commands: Iterable[Command], timeout_s: float) -> list[Call]:
+    def submit(self, commands: Iterable[Command], timeout_s: float | None) -> list[Call]:
         """Send many commands with one hand-over a shard; each error arrives through its own call."""
-        deadline = monotonic() + timeout_s
+        now = monotonic()
+        wait_s = self.config.request_timeout_s if timeout_s is None else timeout_s
+        deadline = now + wait_s
         calls: list[Call] = []
         by_link: dict[ShardLink, list[Call]] = {}
         for command in commands:
-            call = Call(command, timeout_s, deadline)
+            if timeout_s is None and command.__class__ in CROSSING_COMMANDS:
+                call = Call(command, self.config.crossing_timeout_s, now + self.config.crossing_timeout_s)
+            else:
+                call = Call(command, wait_s, deadline)
             calls.append(call)
             try:
                 call.command = checked = command.checked()
@@ -101,7 +114,7 @@ class Runtime:
         link.gate.enter(count, deadline)
         if self._closed is not None:  # closed while it waited: nobody will come to fetch it
             link.gate.leave(count)
-            raise self._closed
+            raise self._closed.with_traceback(None)
 
     def admit_some(self, link: ShardLink, count: int) -> int:
         """Let in as many writes as there is room for, without waiting. Raises `StoreClosed`, `StoreFailed`."""
@@ -109,13 +122,13 @@ class Runtime:
         admitted = link.gate.take(count)
         if self._closed is not None:
             link.gate.leave(admitted)
-            raise self._closed
+            raise self._closed.with_traceback(None)
         return admitted
 
     def require_open(self) -> None:
         """Raise `StoreClosed` or `StoreFailed` if writes are refused."""
         if self._closed is not None:
-            raise self._closed
+            raise self._closed.with_traceback(None)
         if self.committer.failure is not None:
             raise StoreFailed(self.committer.failure)
 

@@ -23,7 +23,7 @@ from pictact_actors.model.rules import Outcome, When
 from pictact_actors.runtime.actor import Actor
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Crossing, Job, crossing_of
 from pictact_actors.runtime.locks import LockTable
-from pictact_actors.runtime.messages import STEP
+from pictact_actors.runtime.messages import BELL, STEP
 from pictact_actors.runtime.reply import Call, wake_ports
 from pictact_actors.runtime.staging import Batch, Staged, rejected
 from pictact_actors.storage.merge import merged, under
@@ -75,6 +75,7 @@ class ShardActor(Actor):
         log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
         self.refuse([call for call in self._deciding if not call.done()], ShardRestarted(self.link.index, repr(error)))
         self._deciding = []
+        self.link.tell(BELL)  # what lines up meanwhile relies on being taken
 
     # -- the records as this shard sees them (a `View` for the rules)
 
@@ -91,14 +92,14 @@ class ShardActor(Actor):
 
     # -- deciding
 
-    def decide(self, calls: list[Call]) -> None:
-        """Decide calls in order, except those whose group is locked: they wait for it."""
+    def decide(self, calls: list[Call], *, waited: bool = False) -> None:
+        """Decide calls in order, except those whose group is locked: they wait for it, unless they did already."""
         self._deciding = calls
         self._forget_published()
         time = monotonic()
         when = self.when()
         staged: list[Staged] = []
-        locks = self.locks
+        locks = None if waited else self.locks
         for call in calls:
             if call.deadline < time:
                 staged.append(rejected(call, RequestTimeout(call.timeout_s)))
@@ -196,6 +197,9 @@ class ShardActor(Actor):
         """Begin a crossing's work in this shard."""
         self._forget_published()
         crossing.enter(self.link, self._epoch)
+        if crossing.call.deadline < monotonic():
+            crossing.give_up(self, RequestTimeout(crossing.call.timeout_s))
+            return
         self._jobs.append(Job(crossing, self))
         if len(self._jobs) == 1:
             self.link.tell(STEP)
@@ -215,11 +219,13 @@ class ShardActor(Actor):
     def release(self, crossing: Crossing) -> None:
         """Unlock what a crossing held here and go on with what waited for it."""
         self._forget_published()
-        ready, calls = self.locks.release(crossing)
-        if calls:
-            self.decide(calls)
-        for waiting in ready:
-            self.enter(waiting)
+        groups = self.locks.release(crossing)
+        while groups:
+            calls, ready, groups = self.locks.pass_on(groups)
+            if calls:
+                self.decide(calls, waited=True)  # they were here before who has the lock now
+            for waiting in ready:
+                self.enter(waiting)
 
     def reset(self, epoch: int) -> None:
         """Decide again, on fresh records and in the same order, what the committer refused and nobody answered."""
@@ -229,4 +235,4 @@ class ShardActor(Actor):
         self._staged.clear()
         self._unpublished.clear()
         if refused:
-            self.decide(refused)
+            self.decide(refused, waited=True)  # before who has the lock now, as the first time

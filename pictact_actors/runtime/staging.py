@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from pictact_actors.model.records import Record
@@ -31,8 +30,7 @@ class Staged(NamedTuple):
     error: Exception | None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Commands that one shard decided in one go. `number` counts the shard's batches, 0 for a crossing.
 
     A batch of an `epoch` that its shard has left is refused. A `crossing` depends on the epochs of all its shards.
@@ -44,7 +42,7 @@ class Batch:
     staged: Sequence[Staged]
     size_bytes: int
     mark: float
-    crossing: Crossing | None = field(default=None)
+    crossing: Crossing | None = None
 
     def is_current(self) -> bool:
         """Whether what it was decided on still stands."""

@@ -119,6 +119,7 @@ class EmbeddedEngine:
     def _recover(self) -> None:
         try:
             self._require_journal()
+            self._journal.cut_tail()
             self._replayed = self._state.catch_up()
         except BaseException:
             self._state.close()
@@ -129,5 +130,6 @@ class EmbeddedEngine:
     def _require_journal(self) -> None:
         if self._state.applied_seq > self._journal.seq:
             raise StoreDamaged(
-                f"the state holds {self._state.applied_seq} commits, the journal ends after {self._journal.seq}"
+                f"the state holds {self._state.applied_seq} commits, but the journal has only {self._journal.seq} "
+                f"up to {self._journal.end}"
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -15,6 +15,7 @@ from pictact_actors.storage.engine import Commit, Entry
 from pictact_actors.storage.segment import (
     FORMAT_VERSION,
     HEADER_BYTES,
+    NO_ROOM,
     Header,
     SegmentFile,
     chain_of,
@@ -23,18 +24,25 @@ from pictact_actors.storage.segment import (
     sync_directory,
 )
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SEGMENTS = "[0-9]" * 10 + ".journal"
 
 
 class _Position(NamedTuple):
-    """The end of what is durable: the last segment's number, and the offset behind its last frame."""
+    """The end of what is durable: the last segment's number, the offset behind its last frame, the last commit's seq.
+
+    One value, so that a reader in another thread sees all of it or nothing.
+    """
 
     number: int
     offset: int
+    seq: int
 
 
 class Journal:
-    """An append-only log of commit groups. One thread appends; any thread reads `entries`."""
+    """An append-only log of commit groups. One thread appends; any thread reads `entries`.
+
+    `torn_bytes` follow the last whole frame when it is opened, until `cut_tail` takes them away.
+    """
 
     def __init__(self, directory: Path, store_id: bytes, segment_bytes: int) -> None:
         self._directory = directory
@@ -43,7 +51,6 @@ class Journal:
         self._segment: SegmentFile
         self._end: _Position
         self._chain = store_id
-        self.seq = 0
         self.ts = 0.0
         self.mark = 0.0
         self.torn_bytes = 0
@@ -54,15 +61,33 @@ class Journal:
         directory.mkdir(exist_ok=True)
         header = Header(FORMAT_VERSION, store_id, 1, 1, 0.0, 0.0, store_id)
         SegmentFile.create(directory / segment_name(1), header, segment_bytes).close()
+        sync_directory(directory)
         sync_directory(directory.parent)
 
     @classmethod
     def open(cls, directory: Path, store_id: bytes, segment_bytes: int) -> Self:
-        """Open a journal at its end; a torn last frame is cut. Raises `StoreDamaged`."""
+        """Open a journal at its end. Raises `StoreDamaged`; nothing is changed, a torn last frame is still there."""
         journal = cls(directory, store_id, segment_bytes)
         journal._require_contiguous()
         journal._find_end()
         return journal
+
+    @property
+    def seq(self) -> int:
+        """The last commit's sequence number."""
+        return self._end.seq
+
+    @property
+    def end(self) -> str:
+        """Where the last whole frame ends, for people."""
+        return f"byte {self._end.offset} of {self._segment.path}"
+
+    def cut_tail(self) -> None:
+        """Erase a frame that was torn when the journal was left, so that the next one can take its place."""
+        if self.torn_bytes:
+            self._segment.write(bytes(self.torn_bytes), self._end.offset)
+            self._segment.sync()
+            log.warning(log.TORN_TAIL_CUT, place=self.end, torn_bytes=self.torn_bytes)
 
     def append(self, commits: Sequence[Commit], ts: float, mark: float) -> int:
         """Write one frame for a group of commits, sync it, and return the last one's sequence number.
@@ -75,23 +100,22 @@ class Journal:
         frame = pack_frame(body, self._chain)
         self._make_room(len(frame))
         self._write(frame)
-        self._end = _Position(self._end.number, self._end.offset + len(frame))
+        self._end = _Position(self._end.number, self._end.offset + len(frame), self.seq + len(commits))
         self._chain = chain_of(frame)
-        self.seq += len(commits)
         self.ts, self.mark = ts, mark
         return self.seq
 
     def entries(self, from_seq: int = 1) -> Iterator[Entry]:
         """Iterate what is durable now, from `from_seq` on. Raises `StoreDamaged` where a frame is broken."""
-        return self._entries(from_seq, self._end, self.seq)
+        return self._entries(from_seq, self._end)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the segments there are, in order."""
-        return sorted(int(path.stem) for path in self._directory.glob("*.journal"))
+        return sorted(int(path.stem) for path in self._directory.glob(_SEGMENTS))
 
     def size_bytes(self) -> int:
         """Disk space of all segments."""
-        return sum(path.stat().st_size for path in self._directory.glob("*.journal"))
+        return sum(path.stat().st_size for path in self._directory.glob(_SEGMENTS))
 
     def close(self) -> None:
         """Close the last segment."""
@@ -110,23 +134,20 @@ class Journal:
     def _find_end(self) -> None:
         number = self.numbers()[-1]
         self._segment = SegmentFile(self._directory / segment_name(number), writable=True)
-        header = self._segment.header()
-        self._require_own(header, number)
-        tail, last = self._segment.tail(header.chain)
-        if tail.torn_bytes:
-            self._cut(tail.end, tail.torn_bytes)
-        self._end = _Position(number, tail.end)
-        self._chain = tail.chain
-        self.seq, self.ts, self.mark = header.first_seq - 1, header.ts, header.mark
+        try:
+            header = self._segment.header()
+            self._require_own(header, number)
+            tail, last = self._segment.tail(header.chain)
+        except BaseException:
+            self._segment.close()
+            raise
+        seq, self.ts, self.mark = header.first_seq - 1, header.ts, header.mark
         if last is not None:
             first_seq, self.ts, self.mark, commits = codec.loads(last.body)
-            self.seq = first_seq + len(commits) - 1
-
-    def _cut(self, end: int, torn_bytes: int) -> None:
-        self._segment.write(bytes(torn_bytes), end)
-        self._segment.sync()
-        self.torn_bytes = torn_bytes
-        log.warning(log.TORN_TAIL_CUT, path=str(self._segment.path), offset=end, torn_bytes=torn_bytes)
+            seq = first_seq + len(commits) - 1
+        self._end = _Position(number, tail.end, seq)
+        self._chain = tail.chain
+        self.torn_bytes = tail.torn_bytes
 
     def _make_room(self, frame_bytes: int) -> None:
         if self._end.offset + frame_bytes <= self._segment.size:
@@ -137,11 +158,15 @@ class Journal:
         try:
             rolled = SegmentFile.create(self._directory / segment_name(number), header, size)
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise StorageFull(str(error)) from error
             raise CommitFailed(f"no new journal segment: {error}") from error
         self._segment.close()
-        self._segment, self._end = rolled, _Position(number, HEADER_BYTES)
+        self._segment, self._end = rolled, _Position(number, HEADER_BYTES, self.seq)
+        try:
+            sync_directory(self._directory)
+        except OSError as error:  # a crash may leave it or not: writing on in the one before would fork the journal
+            raise CommitFailed(f"no new journal segment: {error}") from error
 
     def _write(self, frame: bytes) -> None:
         at = self._end.offset
@@ -149,7 +174,7 @@ class Journal:
             self._segment.write(frame, at)
         except OSError as error:
             self._erase(at, len(frame), error)
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise StorageFull(str(error)) from error
             raise CommitFailed(f"journal write: {error}") from error
         try:
@@ -169,27 +194,24 @@ class Journal:
         if header.store_id != self._store_id or header.number != number:
             raise StoreDamaged(f"{segment_name(number)} belongs to another store or place")
 
-    def _entries(self, from_seq: int, end: _Position, last_seq: int) -> Iterator[Entry]:
-        seq, chain = 0, b""
+    def _entries(self, from_seq: int, end: _Position) -> Iterator[Entry]:
+        seq, chain, place = 0, b"", str(self._directory)
         for number in self._numbers_from(from_seq, end.number):
-            segment = SegmentFile(self._directory / segment_name(number))
-            try:
+            with closing(SegmentFile(self._directory / segment_name(number))) as segment:
                 header = segment.header()
                 self._require_own(header, number)
                 if chain and (header.first_seq, header.chain) != (seq + 1, chain):
-                    raise StoreDamaged(f"{segment.path} does not continue the segment before it")
-                seq, chain = header.first_seq - 1, header.chain
-                stop = end.offset if number == end.number else None
-                for frame in segment.frames(chain, end=stop):
+                    raise StoreDamaged(f"{place} breaks off, or {segment.path} is not the segment that follows it")
+                seq, chain, at = header.first_seq - 1, header.chain, HEADER_BYTES
+                for frame in segment.frames(chain, end=end.offset if number == end.number else None):
                     for entry in _entries_of(frame.body, seq + 1):
                         seq = entry.seq
                         if seq >= from_seq:
                             yield entry
-                    chain = frame.chain
-            finally:
-                segment.close()
-        if seq != last_seq:
-            raise StoreDamaged(f"the journal breaks off after sequence number {seq}, {last_seq} were committed")
+                    chain, at = frame.chain, frame.end
+                place = f"{segment.path} at byte {at}"
+        if seq != end.seq:
+            raise StoreDamaged(f"{place} breaks off after sequence number {seq}, {end.seq} were committed")
 
     def _numbers_from(self, from_seq: int, last: int) -> list[int]:
         """Return the segments from the one that holds `from_seq`, found by their headers."""
@@ -204,11 +226,8 @@ class Journal:
         return numbers[low:]
 
     def _first_seq(self, number: int) -> int:
-        segment = SegmentFile(self._directory / segment_name(number))
-        try:
+        with closing(SegmentFile(self._directory / segment_name(number))) as segment:
             return segment.header().first_seq
-        finally:
-            segment.close()
 
 
 def _entries_of(body: bytes, expected_seq: int) -> Iterator[Entry]:

@@ -23,19 +23,23 @@ if sys.version_info >= (3, 13):
 else:
     import plyvel
 
-from pictact_actors.errors import StoreClosed, StoreDamaged
-from pictact_actors.storage.segment import sync_directory
+from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
+from pictact_actors.storage.segment import NO_ROOM, sync_directory
 
 _CHUNK = 256
 _BLOOM_BITS = 10
 _BEHIND_ALL = (b"\xff\xff", b"\xff\xff\xff")
+_REOPEN_BUFFERS = 2
+"""Room that opening may need, in write buffers: it writes the log out as a table, and begins a new one."""
 
 
 def create(path: Path) -> None:
     """Create an empty database under `path`, durably. What an interrupted creation left is replaced."""
     aside = path.with_suffix(".new")
     shutil.rmtree(aside, ignore_errors=True)
-    plyvel.DB(str(aside), create_if_missing=True, error_if_exists=True).close()
+    aside.mkdir()
+    with _damage():
+        plyvel.DB(str(aside), create_if_missing=True, error_if_exists=True).close()
     for file in aside.iterdir():
         _sync_file(file)
     sync_directory(aside)
@@ -48,6 +52,8 @@ class Database:
 
     def __init__(self, path: Path, buffer_bytes: int, cache_bytes: int) -> None:
         self._db: Any = _open(path, buffer_bytes, cache_bytes)
+        self._path = path
+        self._buffer_bytes = buffer_bytes
         self._lock = threading.Condition()
         self._inside = 0
         self._closing = False
@@ -60,13 +66,18 @@ class Database:
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value. Raises `StoreDamaged` if it fails its checksum."""
-        with self._entered(), _damage():
+        self._enter()
+        try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
-            return value
+        except plyvel.Error as error:
+            raise StoreDamaged(f"the state does not read: {error}") from error
+        finally:
+            self._leave()
+        return value
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """Write all changes or none, without a sync. After an error nothing may be written any more."""
-        with self._entered(), self._db.write_batch(transaction=True, sync=False) as batch:
+        """Write all changes or none, without a sync. After an error nothing may be written any more, only read."""
+        with self._entered(), _damage(), self._db.write_batch(transaction=True, sync=False) as batch:
             for key, value in changes.items():
                 if value is None:
                     batch.delete(key)
@@ -80,6 +91,16 @@ class Database:
             self._cursors.add(cursor)
             return cursor
 
+    def require_room(self) -> None:
+        """Raise `OSError` unless there is room to open it again. It may be closed."""
+        probe = self._path.with_suffix(".room")
+        fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            probe.unlink()
+            os.posix_fallocate(fd, 0, _REOPEN_BUFFERS * self._buffer_bytes)
+        finally:
+            os.close(fd)
+
     def close(self) -> None:
         """Wait until nobody is inside, then close. Twice is fine."""
         with self._lock:
@@ -92,19 +113,25 @@ class Database:
         self._db.compact_range(start=_BEHIND_ALL[0], stop=_BEHIND_ALL[1])  # waits for compactions without the GIL
         self._db.close()
 
-    @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def _enter(self) -> None:
         with self._lock:
             if self._closing:
                 raise StoreClosed
             self._inside += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._closing:
+                self._lock.notify_all()
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        self._enter()
         try:
             yield
         finally:
-            with self._lock:
-                self._inside -= 1
-                if self._closing:
-                    self._lock.notify_all()
+            self._leave()
 
 
 class Cursor:
@@ -135,7 +162,7 @@ class Cursor:
     def _chunk(self) -> list[tuple[bytes, bytes]]:
         with self._lock, _damage():
             if self._closed:
-                raise StoreClosed
+                raise StoreClosed("the store was closed, or its state was reopened, during this read; read again")
             if not self._positioned:
                 self._position()
             pairs: list[tuple[bytes, bytes]] = []
@@ -173,7 +200,16 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except plyvel.Error as error:
-        raise StoreDamaged(f"the state does not read: {error}") from error
+        what = _text_of(error)
+        if any(os.strerror(code) in what for code in NO_ROOM):
+            raise StorageFull(what) from error
+        raise StoreDamaged(f"the state cannot be used: {what}") from error
+
+
+def _text_of(error: Exception) -> str:
+    """Return what plyvel says, which is bytes."""
+    what = error.args[0] if error.args else ""
+    return what.decode(errors="replace") if isinstance(what, bytes) else str(what)
 
 
 def _sync_file(path: Path) -> None:

@@ -28,6 +28,8 @@ from pictact_actors.errors import StoreDamaged
 
 FORMAT_VERSION = 1
 CHAIN_BYTES = 16
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk that is full, and works otherwise."""
 _MAGIC = b"PICTACTJ"
 _FRAME_MAGIC = b"PTFR"
 _CRC = struct.Struct("<I")
@@ -100,7 +102,7 @@ class SegmentFile:
 
     @classmethod
     def create(cls, path: Path, header: Header, size: int) -> Self:
-        """Create a preallocated segment under its final name, durable with its directory, and open it for writing.
+        """Create a preallocated segment under its final name and open it for writing. Its name is not durable yet.
 
         Raises `OSError` when there is no room; nothing is left behind then.
         """
@@ -111,7 +113,6 @@ class SegmentFile:
             write_all(fd, pack_header(header), 0)
             os.fsync(fd)
             aside.rename(path)
-            sync_directory(path.parent)
         except OSError:
             aside.unlink(missing_ok=True)
             raise

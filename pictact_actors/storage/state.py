@@ -10,6 +10,9 @@ meanwhile is written once. If the thread falls behind, `make_room` holds the com
 Who owns what: the committer adds to `_active`; under `_lock` the writer turns it into `_frozen` and, once LevelDB has
 it, drops `_frozen`. Readers look into `_active`, `_frozen` and LevelDB, in that order, without the lock: a change is
 only ever removed from one after it is in the next.
+
+A handle that failed a write may lose more (LevelDB 1.22 misaligns its log), so nothing is written to it any more. It
+still reads, until there is room to open another one; what that one lacks comes back from the journal.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from pictact_actors import log
-from pictact_actors.errors import StorageFull, StoreDamaged
+from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.model import codec
 from pictact_actors.storage.engine import Changes, Entry
-from pictact_actors.storage.leveldb import Database
+from pictact_actors.storage.leveldb import Cursor, Database
 from pictact_actors.storage.merge import merged, under
 
 _APPLIED = b"\0applied"
@@ -41,6 +44,7 @@ _RETRY_S = 0.5
 _STALL_S = 5.0
 """How long a full backlog may hold the committer up before writes are refused."""
 
+Pairs = list[tuple[str, bytes | None]]
 Replay = Callable[[int], Iterable[Entry]]
 """Gives the journal's entries from a sequence number on."""
 
@@ -61,7 +65,11 @@ class State:
         self._frozen: dict[str, bytes | None] = {}
         self._closing = False
         self._failure: str | None = None
-        self.applied_seq = self._read_applied()
+        try:
+            self.applied_seq = self._applied_in(self._database)
+        except BaseException:
+            self._database.close()
+            raise
         self.seq = self.applied_seq
         self._writer = threading.Thread(target=self._write_on, name="pictact-state", daemon=True)
 
@@ -93,27 +101,36 @@ class State:
 
     def make_room(self) -> None:
         """Hold the committer up while too much is pending. Raises `StorageFull` if it stays too much."""
-        if len(self._active) < _FEW:
+        if len(self._active) < _FEW and self._failure is None:
             return
         with self._lock:
-            self._lock.wait_for(lambda: not self._frozen, _YIELD_S)
-            if not self._lock.wait_for(lambda: len(self._active) < self._pending_max, _STALL_S):
+            self._lock.wait_for(lambda: not self._frozen or self._failure is not None, _YIELD_S)
+            self._lock.wait_for(lambda: self._has_room() or self._failure is not None, _STALL_S)
+            if not self._has_room():
                 raise StorageFull(f"the state cannot be written: {self._failure or 'LevelDB stalls'}")
+
+    def _has_room(self) -> bool:
+        """Whether more may be published. While nothing can be written, all that is pending counts."""
+        pending = len(self._active) if self._failure is None else self.pending()
+        return pending < self._pending_max
 
     def get(self, key: str) -> bytes | None:
         """Return the published value under a key. Raises `StoreDamaged`, `StoreClosed`."""
-        found = self._active.get(key, _MISSING)
-        if found is _MISSING:
-            found = self._frozen.get(key, _MISSING)
-        if found is _MISSING:
-            return self._readable().get(key.encode())
-        return found  # type: ignore[return-value]  # not _MISSING: bytes or None
+        while True:
+            database = self._database  # first: what another one lacks is above it before it takes its place
+            found = self._active.get(key, _MISSING)
+            if found is _MISSING:
+                found = self._frozen.get(key, _MISSING)
+            if found is not _MISSING:
+                return found  # type: ignore[return-value]  # not _MISSING: bytes or None
+            try:
+                return database.get(key.encode())
+            except StoreClosed:
+                self._await_another(database)
 
     def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Iterate the pairs under a prefix as they are now, in key order, behind `after`."""
-        with self._lock:
-            pending = under(prefix, after, {**self._frozen, **self._active})
-            cursor = self._readable().cursor(prefix.encode(), (after if after is not None else _FIRST_KEY).encode())
+        pending, cursor = self._pinned(prefix, after)
         return merged(((key.decode(), value) for key, value in cursor), pending)
 
     def size_bytes(self, directory: Path) -> int:
@@ -133,16 +150,28 @@ class State:
             self._writer.join()
         self._database.close()
 
-    def _readable(self) -> Database:
-        """Return the database, after waiting for one that is being reopened."""
-        if self._database.is_open:
-            return self._database
-        with self._lock:
-            self._lock.wait_for(lambda: self._database.is_open or self._closing, _STALL_S)
-        return self._database
+    def _pinned(self, prefix: str, after: str | None) -> tuple[Pairs, Cursor]:
+        """Return what is pending under a prefix, and a cursor on the rest, of one moment."""
+        start = _FIRST_KEY if after is None else after
+        while True:
+            with self._lock:
+                database = self._database
+                try:
+                    cursor = database.cursor(prefix.encode(), start.encode())
+                except StoreClosed:
+                    self._await_another(database)
+                else:
+                    return under(prefix, after, {**self._frozen, **self._active}), cursor
 
-    def _read_applied(self) -> int:
-        value = self._database.get(_APPLIED)
+    def _await_another(self, closed: Database) -> None:
+        """Wait for the database that takes the place of a closed one. Raises `StoreClosed` if none does."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._database is not closed or self._closing, _STALL_S)
+            if self._database is closed:
+                raise StoreClosed if self._closing else StoreClosed(f"the state cannot be opened: {self._failure}")
+
+    def _applied_in(self, database: Database) -> int:
+        value = database.get(_APPLIED)
         if value is None:
             return 0
         try:
@@ -157,9 +186,11 @@ class State:
     def _write_on(self) -> None:
         while self._wait_for_work():
             try:
+                if self._failure is not None:
+                    self._reopen()
                 self._flush()
             except Exception as error:  # noqa: BLE001 - whatever it was, the journal has everything and the writer goes on
-                self._recover(error)
+                self._fail(error)
 
     def _wait_for_work(self) -> bool:
         """Wait until something is pending; False when the state closes and nothing is, or nothing can be written."""
@@ -187,34 +218,36 @@ class State:
             self._frozen = {}
             self._lock.notify_all()
 
-    def _recover(self, error: Exception) -> None:
-        """Give a handle up that failed a write (it may lose more), and take the state up again where it is."""
+    def _fail(self, error: Exception) -> None:
+        """Note why nothing can be written, and wait a little. Everything stays pending until it works again."""
         if self._failure is None:
             log.warning(log.STATE_WRITE_FAILED, cause=str(error), pending=self.pending())
-        self._failure = str(error)
         with self._lock:
-            self._lock.wait_for(lambda: self._closing, _RETRY_S)
-        try:
-            database = self._reopened()
-            self._take_back(database)
-        except Exception as again:  # noqa: BLE001 - tried again until it works; meanwhile everything is pending
-            self._failure = str(again)
-
-    def _reopened(self) -> Database:
-        self._database.close()
-        return self._open_database()
-
-    def _take_back(self, database: Database) -> None:
-        """Go on with a reopened database, with what it lacks put below what is pending."""
-        with self._lock:
-            self._database = database
+            self._failure = str(error)
             self._lock.notify_all()
-        applied = self._read_applied()
-        if applied >= self.applied_seq:
-            return
-        lost: dict[str, bytes | None] = {}
-        for entry in self._replay(applied + 1):
-            lost.update(entry.changes)
+            self._lock.wait_for(lambda: self._closing, _RETRY_S)
+
+    def _reopen(self) -> None:
+        """Go on with another handle, with what it lacks put below what is pending."""
+        self._database.require_room()
+        self._database.close()
+        database = self._open_database()
+        try:
+            lost = self._lost_by(database)
+        except BaseException:
+            database.close()
+            raise
         with self._lock:
             self._frozen = {**lost, **self._frozen, **self._active}
             self._active = {}
+            self._database = database
+            self._lock.notify_all()
+
+    def _lost_by(self, database: Database) -> dict[str, bytes | None]:
+        """Return what was published and is not in a reopened database although it was written."""
+        published, lost = self.seq, dict[str, bytes | None]()
+        for entry in self._replay(self._applied_in(database) + 1):
+            if entry.seq > published:  # durable, but not for readers yet
+                break
+            lost.update(entry.changes)
+        return lost
