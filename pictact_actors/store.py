@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -14,22 +14,12 @@ from pictact_actors.errors import InvalidValue, NotFound
 from pictact_actors.lifecycle import keep_track
 from pictact_actors.model import integrity, keys
 from pictact_actors.model.commands import (
-    AddTrophy,
-    AwardPoints,
-    CancelMatch,
-    CloseRound,
     Command,
-    CompleteMatch,
-    CreateMatch,
-    CreateRound,
     PutMany,
-    RecordAnalytics,
-    UpdateMatch,
-    UpdateRound,
 )
 from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
-from pictact_actors.model.validate import Number
+from pictact_actors.model.validate import check_count, check_text
 from pictact_actors.runtime.queries import Queries, require_public
 from pictact_actors.runtime.reply import Reply
 from pictact_actors.runtime.runtime import Runtime
@@ -37,12 +27,13 @@ from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.verbs import Verbs
 
 T = TypeVar("T")
 IN_MEMORY = ":memory:"
 
 
-class Store:
+class Store(Verbs):
     """Records of matches, rounds, scores and players: durable, ordered, shared by any number of threads.
 
     Use it as a context manager. Every write returns once it is on disk; `timeout` (seconds) bounds the wait and
@@ -101,147 +92,6 @@ class Store:
     def runtime(self) -> Runtime:
         """The running parts, for the other face (`AsyncStore`) and for tools."""
         return self._runtime
-
-    # -- commands
-
-    def create_match(
-        self,
-        post_id: str,
-        *,
-        subreddit: str,
-        rounds_total: int,
-        theme: str,
-        created_by: str,
-        status: str = "active",
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Match:
-        """Create a match, `lobby` or `active`. Raises `AlreadyExists`."""
-        command = CreateMatch(
-            post_id,
-            subreddit=subreddit,
-            rounds_total=rounds_total,
-            theme=theme,
-            created_by=created_by,
-            status=status,
-            request_id=request_id,
-        )
-        return cast("Match", self._do(command, timeout))
-
-    def update_match(
-        self, post_id: str, *, request_id: str | None = None, timeout: float | None = None, **fields: object
-    ) -> Match:
-        """Change fields of an open match. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
-        return cast("Match", self._do(update_of(UpdateMatch, post_id, **fields, request_id=request_id), timeout))
-
-    def cancel_match(self, post_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Match:
-        """Cancel an open match; a cancelled one stays as it is. Raises `NotFound`, `MatchClosed`."""
-        return cast("Match", self._do(CancelMatch(post_id, request_id=request_id), timeout))
-
-    def create_round(
-        self,
-        post_id: str,
-        index: int,
-        *,
-        prompt_text: str,
-        reference_images: Sequence[str] = (),
-        start_ts: Number,
-        end_ts: Number,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Round:
-        """Create a round and move the match to it. Raises `AlreadyExists`, `NotFound`, `MatchClosed`."""
-        command = CreateRound(
-            post_id,
-            index,
-            prompt_text=prompt_text,
-            reference_images=reference_images,
-            start_ts=start_ts,
-            end_ts=end_ts,
-            request_id=request_id,
-        )
-        return cast("Round", self._do(command, timeout))
-
-    def update_round(
-        self, post_id: str, index: int, *, request_id: str | None = None, timeout: float | None = None, **fields: object
-    ) -> Round:
-        """Change fields of a round; a closed one keeps its winner. Raises `NotFound`, `MatchClosed`, `InvalidValue`."""
-        return cast("Round", self._do(update_of(UpdateRound, post_id, index, **fields, request_id=request_id), timeout))
-
-    def close_round(
-        self,
-        post_id: str,
-        index: int,
-        *,
-        winner_user: str | None = None,
-        winner_comment_id: str | None = None,
-        points: Number = 0,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Round:
-        """Close a round and pay its winner one win and `points`, in one step; a closed round stays as it is."""
-        command = CloseRound(
-            post_id,
-            index,
-            winner_user=winner_user,
-            winner_comment_id=winner_comment_id,
-            points=points,
-            request_id=request_id,
-        )
-        return cast("Round", self._do(command, timeout))
-
-    def award_points(
-        self,
-        post_id: str,
-        user: str,
-        points: Number,
-        *,
-        wins: int = 0,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Score:
-        """Add points (negative ones correct) to a player's score. Raises `NotFound`, `MatchClosed`."""
-        return cast("Score", self._do(AwardPoints(post_id, user, points, wins=wins, request_id=request_id), timeout))
-
-    def add_trophy(
-        self, user: str, trophy: str, *, request_id: str | None = None, timeout: float | None = None
-    ) -> Lifetime:
-        """Append a trophy that the player does not hold yet."""
-        return cast("Lifetime", self._do(AddTrophy(user, trophy, request_id=request_id), timeout))
-
-    def record_analytics(
-        self,
-        post_id: str,
-        *,
-        invalid_rate: Number | None = None,
-        avg_solve_time: Number | None = None,
-        mod_responsiveness: Number | None = None,
-        participation_rate: Number | None = None,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Analytics:
-        """Fold one observation into a match's running means (times in s, rates as fractions)."""
-        command = RecordAnalytics(
-            post_id,
-            invalid_rate=invalid_rate,
-            avg_solve_time=avg_solve_time,
-            mod_responsiveness=mod_responsiveness,
-            participation_rate=participation_rate,
-            request_id=request_id,
-        )
-        return cast("Analytics", self._do(command, timeout))
-
-    def complete_match(
-        self,
-        post_id: str,
-        *,
-        trophies: Mapping[str, Sequence[str]] | None = None,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> list[Standing]:
-        """Complete a match and settle every participant's lifetime and history, all or nothing."""
-        command = CompleteMatch(post_id, trophies=trophies or {}, request_id=request_id)
-        return cast("list[Standing]", self._do(command, timeout))
 
     # -- messages
 
@@ -333,6 +183,11 @@ class Store:
 
     def scan(self, prefix: str, *, limit: int | None = None, after: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
+        check_text("prefix", prefix)
+        if after is not None:
+            check_text("after", after)
+        if limit is not None:
+            check_count("limit", limit)
         shown = ((key, record) for key, record in self._runtime.committed.scan(prefix, after) if keys.is_public(key))
         return shown if limit is None else (pair for pair, _ in zip(shown, range(limit), strict=False))
 
@@ -368,11 +223,3 @@ def message_of(message: object) -> Command:
     if not isinstance(message, Command):
         raise InvalidValue("message", message, "must be a command (AwardPoints, CloseRound, …)")
     return message
-
-
-def update_of(cls: type[T], *ids: object, **fields: object) -> T:
-    """Build an update from the fields that a caller named. Raises `InvalidValue` for one it does not have."""
-    try:
-        return cls(*ids, **fields)
-    except TypeError as error:
-        raise InvalidValue("fields", sorted(fields), f"cannot be updated: {error}") from error

@@ -11,7 +11,7 @@ from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import print_json, print_line
 from pictact_actors.storage.engine import Problem
 
-_COLUMNS = (Column("kind"), Column("key"), Column("problem"))
+_COLUMNS = (Column("kind"), Column("key"), Column("problem", prose=True))
 
 
 @command("check", examples=["pictact check", "pictact check --data /srv/game-data --json"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import click
 from click import BadParameter, Choice, Context, FloatRange, IntRange, ParamType, Path, UsageError, argument, option
 
 from pictact_actors.cli import interrupts
+from pictact_actors.cli.text import shown
 from pictact_actors.errors import InvalidKey, InvalidValue, NotAStore, StoreError
 
 __all__ = [
@@ -43,13 +45,16 @@ _STOPPED = 130
 _PIPE_CLOSED = 141
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
+_complaining = threading.Lock()
+
 Parameter = click.Parameter
 Body = TypeVar("Body", bound=Callable[..., int])
 
 
 def complain(message: str) -> None:
-    """Print one line to stderr."""
-    click.echo(f"pictact: {' '.join(message.split())}", err=True)
+    """Print one line to stderr, from any thread; above the progress bar if there is one."""
+    with _complaining:  # not click.echo: it goes around rich, which has sys.stderr while a bar is shown
+        sys.stderr.write(f"pictact: {shown(' '.join(message.split()))}\n")
 
 
 class Program(click.Group):

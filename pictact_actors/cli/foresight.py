@@ -43,7 +43,7 @@ class Foresight:
             self._note(sent.command)
             return None
         for key in _subjects(sent.command):
-            if key not in self._created and self._is_premature(key, sent):
+            if key not in self._created and self._is_premature(key, sent, self._log):
                 return NotFound(key)
         if isinstance(sent.command, CreateRound):
             self._note(sent.command)
@@ -54,14 +54,14 @@ class Foresight:
         if len(self._created) > _KEYS_MAX:
             del self._created[next(iter(self._created))]
 
-    def _is_premature(self, key: str, sent: Message) -> bool:
+    def _is_premature(self, key: str, sent: Message, log: Path) -> bool:
         try:
             record = self._store.get(key)
         except StoreError:
             return False
         if not isinstance(record, Match | Round) or record.created_at < sent.ts or not self._searches_left:
             return False
-        creating = self._find_creation(key, sent)
+        creating = _find_creation(key, sent, log)
         if creating is None:
             self._searches_left -= 1
             return False
@@ -75,17 +75,17 @@ class Foresight:
             return False
         return True
 
-    def _find_creation(self, key: str, sent: Message) -> Command | None:
-        """Return the command further down that creates the record under `key`."""
-        assert self._log is not None  # noqa: S101 - refusal() saw to it
-        with self._log.open("rb") as file:
-            file.seek(sent.offset)
-            for line in read_lines(file, number=sent.number, offset=sent.offset, only=b"create_"):
-                if isinstance(line, Line) and isinstance(found := message(line), Message):
-                    command = found.command
-                    if isinstance(command, CreateMatch | CreateRound) and _created_key(command) == key:
-                        return command
-        return None
+
+def _find_creation(key: str, sent: Message, log: Path) -> Command | None:
+    """Return the command further down the log that creates the record under `key`."""
+    with log.open("rb") as file:
+        file.seek(sent.offset)
+        for line in read_lines(file, number=sent.number, offset=sent.offset, only=b"create_"):
+            found = message(line) if isinstance(line, Line) else line
+            command = found.command if isinstance(found, Message) else None
+            if isinstance(command, CreateMatch | CreateRound) and _created_key(command) == key:
+                return command
+    return None
 
 
 def _subjects(command: PostCommand) -> list[str]:

@@ -31,5 +31,5 @@ def get(key: str, data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
         print_json(record)
     else:
         rows = [(name, field(name, value)) for name, value in record.items()]
-        terminal.print_table([Column("field"), Column("value")], rows, title=key)
+        terminal.print_table([Column("field"), Column("value", prose=True)], rows, title=key)
     return OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import FOUND, OK, FloatRange, IntRange, command, option
@@ -29,7 +30,7 @@ _SEED_MAX = 2**31 - 1
         "pictact play --seed 7 --data /tmp/evening --json",
     ],
 )
-@option("--seconds", type=FloatRange(0, 86_400), default=15.0, show_default="15", metavar="S", help="How long to play.")
+@option("--seconds", type=FloatRange(0, 86_400), default=15, show_default=True, metavar="S", help="How long to play.")
 @option("--matches", type=IntRange(1, 10_000), default=8, show_default=True, metavar="N", help="Matches at a time.")
 @option(
     "--players", type=IntRange(1, 1_000_000), default=300, show_default=True, metavar="N", help="Players who guess."
@@ -66,11 +67,12 @@ def play(seconds: float, matches: int, players: int, hosts: int, seed: int | Non
 def _new_evening(store: Store, seed: int, hosts: int, matches: int, players: int) -> Evening:
     """Return an evening whose matches the store has not seen."""
     started_at = SystemClock().now()
-    for turn in range(1_000_000):
-        evening = Evening(seed, f"{seed}-{turn}", started_at, hosts, matches, players)
-        if not any(_exists(store, evening.post_id(slot, 0)) for slot in range(matches)):
-            return evening
-    raise AssertionError("a million evenings of one seed")
+    evenings = (Evening(seed, f"{seed}-{turn}", started_at, hosts, matches, players) for turn in count())
+    return next(evening for evening in evenings if not _was_played(store, evening))
+
+
+def _was_played(store: Store, evening: Evening) -> bool:
+    return any(_exists(store, evening.post_id(slot, 0)) for slot in range(evening.matches))
 
 
 def _exists(store: Store, post_id: str) -> bool:

@@ -12,7 +12,7 @@ from pictact_actors.model.records import Player
 _COLUMNS = (
     Column("completed"),
     Column("match"),
-    Column("theme"),
+    Column("theme", prose=True),
     *(Column(name, figures=True) for name in ("rank", "points", "wins")),
 )
 

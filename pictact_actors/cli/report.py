@@ -16,8 +16,8 @@ from pictact_actors.storage.engine import Problem
 
 _COLUMNS = (
     Column("operation"),
-    *(Column(name, figures=True) for name in ("count", "p50 ms", "p95 ms", "p99 ms", "max ms", "limit ms")),
-    Column("95 % in time"),
+    *(Column(name, figures=True) for name in ("count", "p50", "p95", "p99", "max", "limit")),
+    Column("kept"),
 )
 
 
@@ -46,7 +46,9 @@ class Report:
             return
         for headline in _headlines(party):
             print_line(headline)
-        terminal.print_table(_COLUMNS, [_row(latency) for latency in self._latencies], title="Latency")
+        terminal.print_table(
+            _COLUMNS, [_row(latency) for latency in self._latencies], title="Latency in ms; p95 is to keep the limit"
+        )
         if self._board:
             rows = [(at.rank, at.user, at.points, at.wins) for at in self._board]
             terminal.print_table(BOARD, rows, title=f"Leaderboard of {self._post_id}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
@@ -22,13 +23,17 @@ from pictact_actors.cli.text import shown
 
 _UNBROKEN = 10_000
 """Columns of an output that is no terminal: a pipe gets each row on one line."""
+_PROSE = 24
+"""Columns that prose is folded to at the least."""
+_GAP = 3
 
 
 class Column(NamedTuple):
-    """The head of a column; figures stand on the right."""
+    """The head of a column. Figures stand on the right; prose is folded when the terminal is narrow."""
 
     name: str
     figures: bool = False
+    prose: bool = False
 
 
 def _console(*, err: bool = False) -> Console:
@@ -44,12 +49,21 @@ def is_watched() -> bool:
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
     """Print a table to stdout, set apart by a blank line if it has a title."""
+    cells = [[shown(cell) for cell in row] for row in rows]
     console = _console()
+    # On a terminal that is too narrow the lines wrap: that reads badly, but nothing is cut off.
+    console.width = max(console.width, _width_min(columns, cells))
     with console.capture() as drawn:
         if title:
             console.print(Text(f"\n{shown(title)}", style="bold"))
-        console.print(_table(columns, rows))
+        console.print(_table(columns, cells))
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+
+
+def _width_min(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(cell_len, texts)) for texts in zip([column.name for column in columns], *cells, strict=True)]
+    folded = [min(width, _PROSE) if column.prose else width for column, width in zip(columns, widths, strict=True)]
+    return sum(folded) + _GAP * (len(columns) - 1)
 
 
 def note(line: str) -> None:
@@ -57,12 +71,13 @@ def note(line: str) -> None:
     _console(err=True).print(Text(shown(line)), soft_wrap=True)
 
 
-def _table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Table:
+def _table(columns: Sequence[Column], cells: Iterable[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column.name, justify="right" if column.figures else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        justify: JustifyMethod = "right" if column.figures else "left"
+        table.add_column(column.name, justify=justify, no_wrap=not column.prose, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -87,7 +102,7 @@ class Screen:
         picture.add_row(ProgressBar(total=1.0, completed=min(share, 1.0), width=60))
         picture.add_row(Text(shown(line)))
         picture.add_row(Text(f"\n{shown(title)}", style="bold"))
-        picture.add_row(_table(columns, rows))
+        picture.add_row(_table(columns, [[shown(cell) for cell in row] for row in rows]))
         self._live.update(picture, refresh=True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pictact_actors.errors import InvalidValue
 from pictact_actors.model import codec, keys
 from pictact_actors.model.commands import Command, CompleteMatch, Unchanged
-from pictact_actors.model.records import COMPLETED, AnsweredRequest, Match, Record
+from pictact_actors.model.records import OPEN_STATUSES, AnsweredRequest, Match, Record
 from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, standings
 
 _DIGEST_BYTES = 16
@@ -66,7 +66,7 @@ def crosses_groups(command: Command, view: View) -> bool:
     if not isinstance(command, CompleteMatch):
         return False
     match = view.get(keys.match_key(command.post_id))
-    return isinstance(match, Match) and match.status != COMPLETED
+    return isinstance(match, Match) and match.status in OPEN_STATUSES
 
 
 def _answer(request: AnsweredRequest, command: Command, view: View) -> object:

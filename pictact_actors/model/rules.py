@@ -173,7 +173,7 @@ def award_points(command: AwardPoints, view: View, when: When) -> Outcome:
     post_id = command.post_id
     match = view.get(f"match:{post_id}")
     if match.__class__ is not Match or match.status not in OPEN_STATUSES:
-        open_match(view, post_id)
+        open_match(view, post_id)  # says what is wrong
     key = f"score:{post_id}:{command.user}"
     score = _added(view, key, post_id, command.user, command.points, command.wins, when)
     return Outcome(score, {key: score})
@@ -329,10 +329,12 @@ def _added(view: View, key: str, post_id: str, user: str, points: Number, wins: 
     now = when.now
     if before.__class__ is not Score:
         return Score(post_id, user, points, wins, when.unique(), now, now)
-    total = _sum("points", before.points, points)
-    total_wins = _sum("wins", before.wins, wins)
-    moved = points != 0 or wins != 0
-    reached_at = when.unique() if moved else before.reached_at
+    total = before.points + points
+    total_wins = before.wins + wins
+    if not (-NUMBER_MAX <= total <= NUMBER_MAX and -NUMBER_MAX <= total_wins <= NUMBER_MAX):
+        _sum("points", before.points, points)  # says which
+        _sum("wins", before.wins, wins)
+    reached_at = when.unique() if points or wins else before.reached_at
     return Score(post_id, user, total, total_wins, reached_at, before.created_at, now, before.unknown)
 
 

@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import pykka
 
+from pictact_actors.threads import let_others_finish
+
 
 class Actor(pykka.ThreadingActor):
     """An actor that handles one message after the other and survives its own mistakes."""
@@ -28,6 +30,10 @@ class Actor(pykka.ThreadingActor):
         ref = cls.start(*args)
         pykka.ActorRegistry.unregister(ref)
         return ref
+
+    def on_start(self) -> None:
+        """Begin in the actor's own thread."""
+        let_others_finish()
 
     def on_receive(self, message: Any) -> None:
         """Handle a message; whatever goes wrong stays here."""

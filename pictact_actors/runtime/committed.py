@@ -189,16 +189,16 @@ class Committed:
             self._publishing = True
             try:
                 self._engine.publish()
+                followed = bool(self._boards or self._lifetime_boards)
                 for item in staged:
-                    self._show(item)
+                    self._show(item, followed)
             finally:
                 self._version += 1
                 self._publishing = False
 
-    def _show(self, item: Staged) -> None:
+    def _show(self, item: Staged, followed: bool) -> None:  # noqa: FBT001 - whether any board is loaded
         records = item.records
         cache = self._cache
-        followed = self._boards or self._lifetime_boards
         for key, value in item.changes.items():
             record = None if records is None else records[key]
             if record is None or value is None:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from pictact_actors import log
 from pictact_actors.errors import CommitFailed, StorageFull, StoreFailed
 from pictact_actors.runtime.messages import Reset
-from pictact_actors.runtime.reply import Port
+from pictact_actors.runtime.reply import answer_all
+from pictact_actors.runtime.staging import rejected
 from pictact_actors.storage.engine import Conflict, Engine
+from pictact_actors.threads import let_others_finish
 
 if TYPE_CHECKING:
     from pictact_actors.clock import StoreClock
@@ -49,6 +52,7 @@ class Committer:
         self._clock = clock
         self._group_max = config.commit_group_max
         self._queue: queue.SimpleQueue[Batch | _Stop] = queue.SimpleQueue()
+        self._left_over: Batch | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
         self.failure: str | None = None
@@ -75,6 +79,7 @@ class Committer:
         return self._queue.qsize()
 
     def _run(self) -> None:
+        let_others_finish()
         while not self._stopping:
             batches = self._collect()
             if batches:
@@ -84,19 +89,18 @@ class Committer:
         """Wait for a batch, and take what is queued behind it up to the limits of a group."""
         batches: list[Batch] = []
         commits = size_bytes = 0
-        waiting = self._queue
         try:
-            item = waiting.get(timeout=_IDLE_S)
-            while True:
-                if isinstance(item, _Stop):
-                    self._stopping = True
-                    break
-                batches.append(item)
+            item = self._left_over or self._queue.get(timeout=_IDLE_S)
+            self._left_over = None
+            while not isinstance(item, _Stop):
                 commits += len(item.staged)
                 size_bytes += item.size_bytes
-                if commits >= self._group_max or size_bytes >= _GROUP_BYTES_MAX:
-                    break
-                item = waiting.get_nowait()
+                if batches and (commits > self._group_max or size_bytes > _GROUP_BYTES_MAX):
+                    self._left_over = item
+                    return batches
+                batches.append(item)
+                item = self._queue.get_nowait()
+            self._stopping = True
         except queue.Empty:
             pass
         return batches
@@ -136,31 +140,15 @@ class Committer:
         self._acknowledge(batches)
 
     def _acknowledge(self, batches: Sequence[Batch]) -> None:
-        ports: set[Port] = set()
         for batch in batches:
-            for item in batch.staged:
-                call = item.call
-                if item.error is None:
-                    call.answer(item.answer)
-                else:
-                    call.fail(item.error)
-                if call.port is not None:
-                    ports.add(call.port)
             self._leave(batch)
-        for port in ports:
-            port.wake()
+        answer_all(chain.from_iterable(batch.staged for batch in batches))
 
     def _refuse(self, batches: Sequence[Batch], failure: Failure) -> None:
         """Answer everybody in a group with an error of their own."""
-        ports: set[Port] = set()
         for batch in batches:
-            for item in batch.staged:
-                item.call.fail(failure())
-                if item.call.port is not None:
-                    ports.add(item.call.port)
             self._leave(batch)
-        for port in ports:
-            port.wake()
+        answer_all([rejected(item.call, failure()) for batch in batches for item in batch.staged])
 
     def _leave(self, batch: Batch) -> None:
         if batch.crossing is not None:

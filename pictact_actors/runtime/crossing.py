@@ -12,14 +12,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import InvalidValue, Rejected, ShardRestarted
 from pictact_actors.model import keys
 from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import CompleteMatch, PutMany
-from pictact_actors.model.deciding import answered_before, answering, crosses_groups
+from pictact_actors.model.deciding import answered_before, answering, crosses_groups, decide
 from pictact_actors.model.records import Match, Record, Score, Standing
 from pictact_actors.model.rules import Outcome, closing, settle, stamped
 from pictact_actors.runtime.leaderboard import Board
@@ -142,7 +142,7 @@ class Job:
                     return False
         except Rejected as error:
             self._crossing.give_up(self._shard, error)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours harms only its own call
+        except BaseException as error:  # noqa: BLE001 - a mistake of ours harms only its own call, an exit too
             self._crossing.give_up(self._shard, ShardRestarted(self._shard.link.index, repr(error)))
         else:
             self._crossing.advance(self._shard)
@@ -180,8 +180,9 @@ class Completion(Crossing):
 
     def _gather(self, shard: ShardActor) -> Iterator[None]:
         match = shard.get(self._command.group)
-        if not isinstance(match, Match):  # pragma: no cover - it was there, and its group is locked
-            raise TypeError(f"{self._command.group} has gone")
+        if not isinstance(match, Match) or not crosses_groups(self._command, shard):
+            self._answer_as_it_is(shard)
+            return
         self._match = closing(match, shard.clock.now(), self.layout.config.match_expiry_s)
         self.write(self._match)
         board = Board()
@@ -197,6 +198,15 @@ class Completion(Crossing):
             if answered is not None:
                 self.write(answered)
         yield from self._share_out()
+
+    def _answer_as_it_is(self, shard: ShardActor) -> None:
+        """Decide it as a command of one group: on fresh records, somebody else has ended the match since."""
+        outcome = decide(self._command, shard, shard.when())
+        self._standings = cast("list[Standing]", outcome.answer)
+        self.stops = self.stops[:1]
+        for record in outcome.changes.values():
+            if record is not None:
+                self.write(record)
 
     def _share_out(self) -> Iterator[None]:
         """Sort the participants by the shard that owns them."""
@@ -241,11 +251,19 @@ class Putting(Crossing):
             link = layout.link_of(group)
             stops.setdefault(_stop_order(group, link), Stop(link, [])).groups.append(group)
         super().__init__(call, layout, [stops[order] for order in sorted(stops)])
+        self._command = command
         self._by_group = by_group
 
     def work(self, shard: ShardActor) -> Iterator[None]:
-        """Write this stop's records."""
+        """Write this stop's records; at home, look for the request first and remember it."""
         when = shard.when()
+        if self._command.group in self.groups_here():
+            if answered_before(self._command, shard) is not None:
+                self._change_nothing()
+                return
+            for answered in answering(self._command, None, when.now).values():
+                if answered is not None:
+                    self.write(answered)
         for group in self.groups_here():
             for record in self._by_group[group]:
                 self.write(stamped(record, shard.get(record.key), when))
@@ -254,6 +272,12 @@ class Putting(Crossing):
     def answer(self) -> object:
         """Return nothing: the caller knows the records."""
         return None
+
+    def _change_nothing(self) -> None:
+        """Be done here, without what was written at earlier stops."""
+        self.changes.clear()
+        self.size_bytes = 0
+        self.position = len(self.stops) - 1
 
 
 def _stop_order(group: str, link: ShardLink) -> tuple[bool, int]:

@@ -59,15 +59,18 @@ class ShardLink:
             self._rung = True
             self.mailbox.tell(BELL)
 
-    def take(self) -> list[Call]:
-        """Take the calls that are there; once there are none, the next one rings the bell again. The actor's."""
+    def take(self, count_max: int) -> list[Call]:
+        """Take the calls that are there, but not too many; once there are none, the next one rings again. The actor's.
+
+        What is taken is decided in one go and committed in one group.
+        """
         calls = self._calls
         if not calls:
             self._rung = False
             if not calls:  # still: one that came in between saw the bell rung, and is taken now
                 return []
             self._rung = True
-        return [calls.popleft() for _ in range(len(calls))]
+        return [calls.popleft() for _ in range(min(len(calls), count_max))]
 
     def tell(self, message: ShardMessage) -> None:
         """Leave a message in the shard's mailbox."""

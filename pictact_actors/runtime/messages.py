@@ -16,12 +16,17 @@ class Bell:
 
     def apply(self, shard: ShardActor) -> None:
         """Decide all that are there, and what comes meanwhile; after a while other messages have their turn."""
-        for _ in range(_ROUNDS):
-            calls = shard.link.take()
-            if not calls:
-                return
-            shard.decide(calls)
-        shard.link.tell(self)
+        rings = True
+        try:
+            for _ in range(_ROUNDS):
+                calls = shard.link.take(shard.layout.config.commit_group_max)
+                if not calls:
+                    rings = False
+                    return
+                shard.decide(calls)
+        finally:
+            if rings:  # also after a mistake: nobody else rings for the calls that are there
+                shard.link.tell(self)
 
 
 BELL = Bell()

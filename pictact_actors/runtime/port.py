@@ -39,8 +39,7 @@ class LoopPort:
 
     def send(self, command: Command, timeout_s: float | None) -> asyncio.Future[object]:
         """Send a command with the others of this turn of the loop. Raises what is wrong with it."""
-        if timeout_s is None:
-            timeout_s = self._runtime.timeout_of(command)
+        timeout_s = self._runtime.timeout_of(command, timeout_s)
         command = command.checked()
         self._runtime.require_open()
         call = Flight(command, timeout_s, monotonic() + timeout_s, self)

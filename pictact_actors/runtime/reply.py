@@ -7,9 +7,10 @@ answer that comes once. Most of many messages sent together are answered before 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import RequestTimeout
@@ -18,6 +19,15 @@ from pictact_actors.model.commands import Command
 T = TypeVar("T")
 _MAKING = Lock()
 """Held by waiters while they make the lock of a reply, so that there is one."""
+
+
+def _make_anew() -> None:
+    """Replace the lock in a forked child: whoever held it is not there."""
+    global _MAKING  # noqa: PLW0603 - a lock cannot be mended, only replaced
+    _MAKING = Lock()
+
+
+os.register_at_fork(after_in_child=_make_anew)
 
 
 class Port(Protocol):
@@ -89,32 +99,62 @@ class Call(Reply[object]):
         self.command = command
         self.port = port
 
-    def answer(self, value: object) -> None:
-        """Answer with the command's result; the first answer counts."""
-        if not self._done:
-            self._answer = value
-            self._finish()
-
     def fail(self, error: Exception) -> None:
-        """Answer with an error; the first answer counts."""
-        if not self._done:
-            self._error = error
-            self._finish()
-
-    def _finish(self) -> None:
-        self._done = True  # first, then the lock: a waiter makes the lock first, then looks here
-        lock = self._lock
-        if lock is not None:
-            lock.release()
-        if self.port is not None:
-            self.port.answered(self)
+        """Answer with an error."""
+        answer_all([_Failed(self, None, error)])
 
     def outcome(self) -> tuple[object, Exception | None]:
         """Return the answer and the error of a call that is done."""
         return (None, self._error) if self._error is not None else (self._answer, None)
 
 
-def wake_ports(calls: Iterable[Call]) -> None:
-    """Tell every event loop that waits for some of these answered calls, once each."""
-    for port in {call.port for call in calls if call.port is not None}:
+class Answered(Protocol):
+    """A call and what it gets: a result, or an error."""
+
+    @property
+    def call(self) -> Call:
+        """Who is answered."""
+        ...
+
+    @property
+    def answer(self) -> object:
+        """The result."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """The error, which goes before the result."""
+        ...
+
+
+class _Failed(NamedTuple):
+    call: Call
+    answer: object
+    error: Exception | None
+
+
+def answer_all(answers: Iterable[Answered]) -> None:
+    """Answer calls, each with a result or an error; the first answer of a call counts.
+
+    Who waits is woken at the end, in one go: a thread that wakes up may take the processor from this one while it holds
+    the interpreter lock. Every event loop is woken once.
+    """
+    waited: list[Lock] = []
+    ports: set[Port] = set()
+    for item in answers:
+        call = item.call
+        if call._done:  # noqa: SLF001 - this is where a call is answered
+            continue
+        call._answer = item.answer  # noqa: SLF001
+        call._error = item.error  # noqa: SLF001
+        call._done = True  # noqa: SLF001 - then the lock: a waiter makes the lock first, then looks here
+        lock = call._lock  # noqa: SLF001
+        if lock is not None:
+            waited.append(lock)
+        if call.port is not None:
+            call.port.answered(call)
+            ports.add(call.port)
+    for lock in waited:
+        lock.release()
+    for port in ports:
         port.wake()

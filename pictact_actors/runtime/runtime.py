@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from pictact_actors import log
 from pictact_actors.clock import Clock, StoreClock, monotonic
-from pictact_actors.config import StoreConfig
-from pictact_actors.errors import Rejected, StoreClosed, StoreFailed
+from pictact_actors.config import PERIOD_S_MAX, StoreConfig
+from pictact_actors.errors import InvalidValue, Rejected, StoreClosed, StoreFailed
 from pictact_actors.model.commands import Command
 from pictact_actors.model.keys import shard_of
 from pictact_actors.runtime.committed import Committed
@@ -25,6 +25,13 @@ from pictact_actors.storage.engine import Engine
 _LINKS_CACHED = 65_536
 _GATE_SHARE = 4
 """A list of messages enters a shard's gate in parts of at most a quarter of its room."""
+
+
+def check_timeout(timeout_s: float) -> float:
+    """Return a timeout that every wait and timer can hold. Raises `InvalidValue`."""
+    if isinstance(timeout_s, int | float) and 0 <= timeout_s <= PERIOD_S_MAX:
+        return timeout_s
+    raise InvalidValue("timeout", timeout_s, "must be seconds, from 0 to 100 years")
 
 
 class Runtime:
@@ -45,15 +52,19 @@ class Runtime:
             link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.clock, layout)
         self.committer.start()
 
-    def timeout_of(self, command: Command) -> float:
-        """Return how long a caller waits for a command unless it says otherwise, in seconds."""
+    def timeout_of(self, command: Command, timeout_s: float | None) -> float:
+        """Return how long a caller waits for a command, in seconds: what it says, or the limit for its kind.
+
+        Raises `InvalidValue` for what cannot be waited.
+        """
+        if timeout_s is not None:
+            return check_timeout(timeout_s)
         crosses = command.__class__ in CROSSING_COMMANDS
         return self.config.crossing_timeout_s if crosses else self.config.request_timeout_s
 
     def send(self, command: Command, timeout_s: float | None) -> Call:
         """Check a command and send it to its shard. Every error arrives through the call."""
-        if timeout_s is None:
-            timeout_s = self.timeout_of(command)
+        timeout_s = self.timeout_of(command, timeout_s)
         call = Call(command, timeout_s, monotonic() + timeout_s)
         try:
             call.command = command = command.checked()
@@ -68,7 +79,7 @@ class Runtime:
     def tell(self, command: Command) -> None:
         """Check a command and send it without an answer. Raises what is wrong with it, or `Overloaded`, at once."""
         command = command.checked()
-        timeout_s = self.timeout_of(command)
+        timeout_s = self.timeout_of(command, None)
         link = self.link_of(command.group)
         self.admit(link, 1, 0.0)
         link.post([Call(command, timeout_s, monotonic() + timeout_s)])
@@ -76,7 +87,7 @@ class Runtime:
     def submit(self, commands: Iterable[Command], timeout_s: float | None) -> list[Call]:
         """Send many commands with one hand-over a shard; each error arrives through its own call."""
         now = monotonic()
-        wait_s = self.config.request_timeout_s if timeout_s is None else timeout_s
+        wait_s = self.config.request_timeout_s if timeout_s is None else check_timeout(timeout_s)
         deadline = now + wait_s
         calls: list[Call] = []
         by_link: dict[ShardLink, list[Call]] = {}
@@ -133,13 +144,13 @@ class Runtime:
             raise StoreFailed(self.committer.failure)
 
     def close(self) -> bool:
-        """Refuse new work, finish what is in flight, close the engine; False if some work had to be abandoned.
+        """Refuse new work, finish what is in flight, close the engine; True if this call did, all of it.
 
         Takes at most about `drain_timeout_s`. Any thread may call it, any number of times; all wait for the end.
         """
         with self._closing:
             if self._closed is not None:
-                return True
+                return False
             self._closed = StoreClosed()
             return self._shut_down(monotonic() + self.config.drain_timeout_s)
 

@@ -23,9 +23,10 @@ from pictact_actors.model.rules import Outcome, When
 from pictact_actors.runtime.actor import Actor
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Crossing, Job, crossing_of
 from pictact_actors.runtime.locks import LockTable
-from pictact_actors.runtime.messages import BELL, STEP
-from pictact_actors.runtime.reply import Call, wake_ports
-from pictact_actors.runtime.staging import Batch, Staged, rejected
+from pictact_actors.runtime.messages import STEP
+from pictact_actors.runtime.overlay import ABSENT, Overlay
+from pictact_actors.runtime.reply import Call, answer_all
+from pictact_actors.runtime.staging import Batch, Staged, rejected, staged
 from pictact_actors.storage.merge import merged, under
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ class ShardActor(Actor):
         self.layout = layout
         self.locks = LockTable()
         self._committed = committed
+        self._committed_get = committed.get
         self._committer = committer
         self._epoch = link.epoch
         self._number = 0
-        self._staged: dict[str, tuple[Record | None, int]] = {}
+        self._size_bytes = 0
+        self._overlay = Overlay()
         self._unpublished: deque[Batch] = deque()
         self._jobs: deque[Job] = deque()
         self._deciding: list[Call] = []
@@ -75,19 +78,18 @@ class ShardActor(Actor):
         log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
         self.refuse([call for call in self._deciding if not call.done()], ShardRestarted(self.link.index, repr(error)))
         self._deciding = []
-        self.link.tell(BELL)  # what lines up meanwhile relies on being taken
 
     # -- the records as this shard sees them (a `View` for the rules)
 
     def get(self, key: str) -> Record | None:
         """Return the record under a key: what was decided last, else what is committed."""
-        staged = self._staged.get(key)
-        return self._committed.get(key) if staged is None else staged[0]
+        found = self._overlay.get(key)
+        return self._committed_get(key) if found is ABSENT else found  # type: ignore[return-value]  # not ABSENT
 
     def scan(self, prefix: str) -> Iterator[Record]:
         """Yield the records of one group under a prefix, in key order."""
-        staged = {key: entry[0] for key, entry in self._staged.items()}
-        for _, record in merged(self._committed.scan(prefix), under(prefix, None, staged)):
+        decided = under(prefix, None, self._overlay.all())
+        for _, record in merged(self._committed.scan(prefix), decided):
             yield record
 
     # -- deciding
@@ -98,19 +100,20 @@ class ShardActor(Actor):
         self._forget_published()
         time = monotonic()
         when = self.when()
-        staged: list[Staged] = []
+        self._overlay.until = self._number + 1
+        decided: list[Staged] = []
         locks = None if waited else self.locks
         for call in calls:
             if call.deadline < time:
-                staged.append(rejected(call, RequestTimeout(call.timeout_s)))
+                decided.append(rejected(call, RequestTimeout(call.timeout_s)))
             elif locks and locks.hold_up(call.command.group, call):
                 continue
             else:
                 decision = self._decision(call, when)
                 if decision is not None:
-                    staged.append(decision)
-        if staged:
-            self._hand_over(staged)
+                    decided.append(decision)
+        if decided:
+            self._hand_over(decided)
         self._deciding = []
 
     def when(self) -> When:
@@ -120,10 +123,8 @@ class ShardActor(Actor):
 
     def refuse(self, calls: list[Call], error: Exception) -> None:
         """Answer calls with an error that depends on nothing staged."""
-        for call in calls:
-            call.fail(error)
         self.link.gate.leave(len(calls))
-        wake_ports(calls)
+        answer_all([rejected(call, error) for call in calls])
 
     def _decision(self, call: Call, when: When) -> Staged | None:
         """Return what a call leads to, or None if it becomes a crossing."""
@@ -132,46 +133,42 @@ class ShardActor(Actor):
             outcome = self._crossed(call) if command.__class__ in CROSSING_COMMANDS else decide(command, self, when)
             if outcome is None:
                 return None
-            changes = {key: None if record is None else encode(record) for key, record in outcome.changes.items()}
+            records = outcome.changes
+            changes: dict[str, bytes | None] = {}
+            for key, record in records.items():
+                if record is None:
+                    changes[key] = None
+                else:
+                    changes[key] = value = encode(record)
+                    self._size_bytes += len(value)
         except Rejected as error:
             return rejected(call, error)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours harms only its own call
+        except BaseException as error:  # noqa: BLE001 - a mistake of ours harms only its own call, an exit too
             log.error(log.RULE_FAILED, shard=self.link.index, command=command.NAME, exc_info=error)
             return rejected(call, ShardRestarted(self.link.index, repr(error)))
-        number = self._number + 1
-        for key, record in outcome.changes.items():
-            self._staged[key] = (record, number)
-        return Staged(call, command.NAME, command.request_id, changes, outcome.changes, outcome.answer, None)
+        self._overlay.newer.update(records)
+        return staged(call, changes, records, outcome.answer)
 
-    def _hand_over(self, staged: list[Staged]) -> None:
-        if not self._staged and not any(item.changes for item in staged):
-            self._answer_now(staged)
+    def _hand_over(self, decided: list[Staged]) -> None:
+        if not self._overlay and not any(item.changes for item in decided):
+            self._answer_now(decided)
             return
         self._number += 1
-        size = sum(len(value) for item in staged for value in item.changes.values() if value is not None)
-        batch = Batch(self.link, self._epoch, self._number, staged, size, self._times.mark)
+        batch = Batch(self.link, self._epoch, self._number, decided, self._size_bytes, self._times.mark)
+        self._size_bytes = 0
         self._unpublished.append(batch)
         self._committer.put(batch)
 
-    def _answer_now(self, staged: list[Staged]) -> None:
+    def _answer_now(self, decided: list[Staged]) -> None:
         """Answer what writes nothing and was decided on published records only."""
-        for item in staged:
-            if item.error is None:
-                item.call.answer(item.answer)
-            else:
-                item.call.fail(item.error)
-        self.link.gate.leave(len(staged))
-        wake_ports(item.call for item in staged)
+        self.link.gate.leave(len(decided))
+        answer_all(decided)
 
     def _forget_published(self) -> None:
         published = self.link.published
         while self._unpublished and self._unpublished[0].number <= published:
-            batch = self._unpublished.popleft()
-            for item in batch.staged:
-                for key in item.changes:
-                    entry = self._staged.get(key)
-                    if entry is not None and entry[1] == batch.number:
-                        del self._staged[key]
+            self._unpublished.popleft()
+        self._overlay.forget(published)
 
     # -- crossings: work over several groups, step by step
 
@@ -219,6 +216,7 @@ class ShardActor(Actor):
     def release(self, crossing: Crossing) -> None:
         """Unlock what a crossing held here and go on with what waited for it."""
         self._forget_published()
+        self._overlay.purge(self._overlay.all().keys() & crossing.changes.keys())
         groups = self.locks.release(crossing)
         while groups:
             calls, ready, groups = self.locks.pass_on(groups)
@@ -232,7 +230,7 @@ class ShardActor(Actor):
         self._forget_published()
         refused = [item.call for batch in self._unpublished for item in batch.staged if not item.call.done()]
         self._epoch = epoch
-        self._staged.clear()
+        self._overlay.clear()
         self._unpublished.clear()
         if refused:
             self.decide(refused, waited=True)  # before who has the lock now, as the first time

@@ -51,6 +51,12 @@ class Batch(NamedTuple):
         return self.epoch == self.link.epoch
 
 
+def staged(call: Call, changes: Mapping[str, bytes | None], records: Records, answer: object) -> Staged:
+    """Return a decision that writes. Made for every write, so past the constructor: 0.12 us instead of 0.37."""
+    command = call.command
+    return tuple.__new__(Staged, (call, command.NAME, command.request_id, changes, records, answer, None))
+
+
 NOTHING: Mapping[str, bytes | None] = {}
 
 

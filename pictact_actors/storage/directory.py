@@ -17,6 +17,7 @@ import os
 import shutil
 import uuid
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -133,14 +134,19 @@ def _make_directory(root: Path) -> None:
 
 def _lock(root: Path) -> int:
     fd = os.open(root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    holder = f"process {os.getpid()}\n".encode()
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # a full disk takes nothing away but the name
+            write_all(fd, holder, 0)
+            os.ftruncate(fd, len(holder))
     except BlockingIOError:
-        holder = os.pread(fd, 64, 0).decode(errors="replace").strip() or "another process"
+        named = os.pread(fd, 64, 0).decode(errors="replace").strip() or "another process"
         os.close(fd)
-        raise StoreLocked(str(root), holder) from None
-    os.ftruncate(fd, 0)
-    write_all(fd, f"process {os.getpid()}\n".encode(), 0)
+        raise StoreLocked(str(root), named) from None
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
 
 

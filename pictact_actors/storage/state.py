@@ -28,15 +28,16 @@ from pictact_actors.model import codec
 from pictact_actors.storage.engine import Changes, Entry
 from pictact_actors.storage.leveldb import Cursor, Database
 from pictact_actors.storage.merge import merged, under
+from pictact_actors.threads import let_others_finish
 
 _APPLIED = b"\0applied"
 _FIRST_KEY = "\1"
 _MISSING: Final = object()
-_GATHER_S = 0.02
+_GATHER_S = 0.25
 """How long the writer lets changes gather while few are pending."""
 _IDLE_S = 60.0
 """Longest sleep of the writer while nothing happens."""
-_FEW = 2_048
+_FEW = 16_384
 """Pending changes that are few; beyond it the committer yields to the writer."""
 _YIELD_S = 0.002
 _RETRY_S = 0.5
@@ -184,6 +185,7 @@ class State:
         return seq
 
     def _write_on(self) -> None:
+        let_others_finish()
         while self._wait_for_work():
             try:
                 if self._failure is not None:

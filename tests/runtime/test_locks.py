@@ -1,0 +1,173 @@
+"""Locks on groups: first come, first served, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pictact_actors.model.commands import AwardPoints, Command, CompleteMatch, PutMany
+from pictact_actors.model.records import Match
+from pictact_actors.runtime.locks import LockTable
+from pictact_actors.runtime.reply import Call
+
+A, B, C = "match:a", "match:b", "match:c"
+SOME_GROUPS = st.lists(st.sampled_from([A, B, C]), min_size=1, unique=True)
+
+
+@dataclass(eq=False)
+class Crosser:
+    """What a lock table sees of a crossing."""
+
+    groups: list[str] = field(default_factory=list)
+    epochs: dict[Any, int] = field(default_factory=dict)
+
+
+def call(group: str, command: type[Command] = AwardPoints) -> Call:
+    post = group.removeprefix("match:")
+    return Call(CompleteMatch(post) if command is CompleteMatch else AwardPoints(post, "ann", 1), 5.0, 0.0)
+
+
+@pytest.fixture
+def table() -> LockTable:
+    return LockTable()
+
+
+def acquire(table: LockTable, *groups: str) -> Crosser:
+    """A crossing that asks for groups, and knows them."""
+    crosser = Crosser(list(groups))
+    table.acquire(crosser, groups)  # type: ignore[arg-type]  # as much of a crossing as is needed
+    return crosser
+
+
+def release(table: LockTable, crosser: Crosser) -> tuple[list[Call], list[Any], list[str]]:
+    return table.pass_on(table.release(crosser))  # type: ignore[arg-type]  # the same
+
+
+def test_a_free_group_holds_nobody_up(table: LockTable) -> None:
+    assert not table.hold_up(A, call(A))
+    assert len(table) == 0
+
+
+def test_a_locked_group_holds_its_calls_up_and_no_others(table: LockTable) -> None:
+    acquire(table, A)
+    assert table.hold_up(A, call(A))
+    assert not table.hold_up(B, call(B))
+    assert len(table) == 1
+
+
+def test_what_is_sure_to_cross_is_not_held_up_but_queues_as_a_crossing(table: LockTable) -> None:
+    acquire(table, A)
+    assert not table.hold_up(A, Call(PutMany({A: Match("a")}), 5.0, 0.0))
+
+
+def test_a_released_group_frees_its_calls_in_order(table: LockTable) -> None:
+    crosser, waiting = acquire(table, A), [call(A), call(A), call(A)]
+    for item in waiting:
+        table.hold_up(A, item)
+    assert table.waiting_calls() == waiting
+    assert release(table, crosser) == (waiting, [], [])
+    assert len(table) == 0
+    assert table.waiting_calls() == []
+
+
+def test_a_crossing_gets_all_it_needs_or_waits_for_the_rest(table: LockTable) -> None:
+    first = acquire(table, A)
+    second = Crosser()
+    assert not table.acquire(second, [A, B])  # type: ignore[arg-type]  # the same
+    third = Crosser()
+    assert not table.acquire(third, [B])  # type: ignore[arg-type]  # the same
+    assert release(table, first) == ([], [second], [])
+    assert release(table, second) == ([], [third], [])
+
+
+def test_a_crossing_that_comes_again_has_what_it_holds(table: LockTable) -> None:
+    crosser = acquire(table, A, B)
+    assert table.acquire(crosser, [A, B])  # type: ignore[arg-type]  # the same
+    assert len(table) == 2
+
+
+def test_a_crossing_waits_until_the_last_of_several_lets_go(table: LockTable) -> None:
+    first, second = acquire(table, A), acquire(table, B)
+    third = acquire(table, A, B)
+    assert release(table, first)[1] == []
+    assert release(table, second)[1] == [third]
+
+
+def test_calls_before_a_waiting_crossing_are_freed_and_those_behind_it_wait(table: LockTable) -> None:
+    first = acquire(table, A)
+    before, behind = call(A), call(A)
+    table.hold_up(A, before)
+    second = acquire(table, A)
+    table.hold_up(A, behind)
+    assert release(table, first) == ([before], [second], [])
+    assert table.waiting_calls() == [behind]
+    assert release(table, second) == ([behind], [], [])
+
+
+def test_a_call_that_may_lock_its_group_is_the_last_to_be_freed(table: LockTable) -> None:
+    first, completing, behind = acquire(table, A), call(A, CompleteMatch), call(A)
+    table.hold_up(A, completing)
+    table.hold_up(A, behind)
+    assert release(table, first) == ([completing], [], [A])
+    completion = acquire(table, A)
+    assert table.pass_on([A]) == ([], [], [])
+    assert release(table, completion) == ([behind], [], [])
+
+
+def test_a_call_that_did_not_lock_its_group_after_all_lets_the_next_one_pass(table: LockTable) -> None:
+    first, completing, behind = acquire(table, A), call(A, CompleteMatch), call(A)
+    table.hold_up(A, completing)
+    table.hold_up(A, behind)
+    assert release(table, first) == ([completing], [], [A])
+    assert table.pass_on([A]) == ([behind], [], [])
+
+
+def test_releasing_what_holds_nothing_changes_nothing(table: LockTable) -> None:
+    acquire(table, A)
+    assert table.release(Crosser()) == []  # type: ignore[arg-type]  # the same
+    assert len(table) == 1
+
+
+ARRIVALS = st.lists(st.one_of(SOME_GROUPS, st.sampled_from([A, B, C])), max_size=40)
+
+
+@given(ARRIVALS, st.randoms())
+def test_everybody_is_served_and_in_order_of_arrival_within_a_group(arrivals: list[Any], random: Any) -> None:
+    table = LockTable()
+    order: dict[str, list[object]] = {A: [], B: [], C: []}
+    served: dict[str, list[object]] = {A: [], B: [], C: []}
+    inside: list[Crosser] = []
+
+    def let_in(calls: Iterable[Call], crossers: Iterable[Any]) -> None:
+        for item in calls:
+            served[item.command.group].append(item)
+        for crosser in crossers:
+            inside.append(crosser)
+            for group in crosser.groups:
+                served[group].append(crosser)
+
+    for arrival in arrivals:
+        if isinstance(arrival, str):
+            item = call(arrival)
+            order[arrival].append(item)
+            if not table.hold_up(arrival, item):
+                let_in([item], [])
+        else:
+            crosser = Crosser(arrival)
+            for group in arrival:
+                order[group].append(crosser)
+            if table.acquire(crosser, arrival):  # type: ignore[arg-type]  # the same
+                let_in([], [crosser])
+        if inside and random.random() < 0.5:
+            calls, ready, _ = release(table, inside.pop(random.randrange(len(inside))))
+            let_in(calls, ready)
+    while inside:
+        calls, ready, _ = release(table, inside.pop(random.randrange(len(inside))))
+        let_in(calls, ready)
+    assert served == order
+    assert len(table) == 0

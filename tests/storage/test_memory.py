@@ -1,0 +1,67 @@
+"""The engine without a disk, and what it does on demand."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+from commits import put
+
+from pictact_actors import CommitFailed
+from pictact_actors.storage.engine import Conflict
+from pictact_actors.storage.memory import MemoryEngine
+
+
+def test_what_is_committed_is_shown_by_publishing_it() -> None:
+    engine = MemoryEngine()
+    engine.commit(put(a=b"1"), 5.0, 6.0)
+    before = (engine.get("a"), list(engine.scan("")), engine.seq)
+    engine.publish()
+    assert before == (None, [], 0)
+    assert (engine.get("a"), engine.seq, engine.ts, engine.mark) == (b"1", 1, 5.0, 6.0)
+
+
+def test_a_scan_is_pinned_to_its_moment() -> None:
+    engine = MemoryEngine()
+    engine.commit(put(a=b"1", b=b"1"), 0.0, 0.0)
+    engine.publish()
+    pairs = engine.scan("")
+    first = list(islice(pairs, 1))
+    engine.commit(put(b=None, c=b"2"), 0.0, 0.0)
+    engine.publish()
+    assert [*first, *pairs] == [("a", b"1"), ("b", b"1")]
+
+
+def test_a_failure_on_demand_fails_one_commit_and_writes_nothing() -> None:
+    engine = MemoryEngine()
+    engine.fail_next(CommitFailed("on demand"))
+    with pytest.raises(CommitFailed, match="on demand"):
+        engine.commit(put(a=b"1"), 0.0, 0.0)
+    engine.commit(put(b=b"2"), 0.0, 0.0)
+    engine.publish()
+    assert (dict(engine.scan("")), engine.seq, list(engine.check())) == ({"b": b"2"}, 1, [])
+
+
+def test_a_conflict_on_demand_names_its_groups() -> None:
+    engine = MemoryEngine()
+    engine.conflict_next("match:a", "lifetime:ann")
+    with pytest.raises(Conflict) as conflict:
+        engine.commit(put(a=b"1"), 0.0, 0.0)
+    assert conflict.value.groups == {"match:a", "lifetime:ann"}
+
+
+def test_its_size_is_that_of_its_records() -> None:
+    engine = MemoryEngine()
+    engine.commit(put(key=b"value", gone=b""), 0.0, 0.0)
+    engine.commit(put(gone=None), 0.0, 0.0)
+    engine.publish()
+    assert engine.size_bytes() == len("key") + len(b"value")
+
+
+def test_what_is_wrong_in_it_is_found() -> None:
+    engine = MemoryEngine()
+    engine.commit(put(a=b"1"), 0.0, 0.0)
+    engine.publish()
+    engine._records["a"] = b"2"
+    (problem,) = engine.check()
+    assert (problem.kind, problem.key) == ("state", "a")

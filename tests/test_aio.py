@@ -1,0 +1,486 @@
+"""The same store for an asyncio host: the same answers, and the event loop never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import PATIENCE_S, HeldEngine, HeldShard, drained
+from games import begin, creation, points_of
+
+from pictact_actors import (
+    AlreadyExists,
+    AsyncStore,
+    AwardPoints,
+    CompleteMatch,
+    InvalidKey,
+    InvalidValue,
+    Match,
+    MatchClosed,
+    NotFound,
+    Overloaded,
+    RequestTimeout,
+    Score,
+    Store,
+    StoreClosed,
+    StoreConfig,
+    StoreError,
+    StoreLocked,
+)
+from pictact_actors.clock import monotonic
+from pictact_actors.testing import ManualClock
+
+GAP_S = 0.05
+PLACES = [":memory:", "directory"]
+
+
+def run(play: Callable[[AsyncStore], Coroutine[Any, Any, None]], path: Any = ":memory:", **limits: Any) -> None:
+    """Play on a store opened in an event loop of its own; what is left is checked."""
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), AsyncStore.open(path, config=StoreConfig(**limits)) as store:
+            await play(store)
+            assert await store.check() == []
+
+    asyncio.run(main())
+
+
+def run_on(store: Store, play: Callable[[AsyncStore], Coroutine[Any, Any, None]]) -> None:
+    """Play on a store that is open already."""
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await play(AsyncStore(store))
+
+    asyncio.run(main())
+
+
+async def all_of(store: AsyncStore, users: int, points: int = 1) -> list[Any]:
+    return await asyncio.gather(*(store.award_points("t3_a", f"u{n}", points) for n in range(users)))
+
+
+async def create(store: AsyncStore, post_id: str = "t3_a") -> Match:
+    return await store.create_match(post_id, subreddit="pics", rounds_total=3, theme="sunsets", created_by="mod")
+
+
+def off_loop(act: Callable[[], Any]) -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().run_in_executor(None, act)
+
+
+# -- the same answers
+
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("create_match", ("t3_a",), {"subreddit": "p", "rounds_total": 2, "theme": "t", "created_by": "m"}),
+    ("create_match", ("t3_a",), {"subreddit": "p", "rounds_total": 2, "theme": "t", "created_by": "m"}),
+    ("update_match", ("t3_a",), {"theme": "rivers"}),
+    ("update_match", ("t3_a",), {"colour": "red"}),
+    ("create_round", ("t3_a", 1), {"prompt_text": "?", "start_ts": 0, "end_ts": 9, "reference_images": ["a"]}),
+    ("update_round", ("t3_a", 1), {"end_ts": 10}),
+    ("close_round", ("t3_a", 1), {"winner_user": "ann", "points": 5, "request_id": "r1"}),
+    ("close_round", ("t3_a", 1), {"winner_user": "ann", "points": 5, "request_id": "r1"}),
+    ("award_points", ("t3_a", "bob", 2), {"wins": 1, "timeout": 5}),
+    ("award_points", ("t3_a", "a:b", 2), {}),
+    ("award_points", ("t3_a", "bob", "two"), {}),
+    ("award_points", ("nope", "bob", 2), {}),
+    ("record_analytics", ("t3_a",), {"invalid_rate": 0.5}),
+    ("add_trophy", ("ann", "cup"), {}),
+    ("put_many", ({"score:t3_a:cat": Score("t3_a", "cat", 1)},), {}),
+    ("put_many", ({"score:t3_a:cat": Score("t3_b", "cat", 1)},), {}),
+    ("put_many", ({},), {}),
+    ("match", ("t3_a",), {}),
+    ("match", ("a:b",), {}),
+    ("round", ("t3_a", 1), {}),
+    ("rounds", ("t3_a",), {}),
+    ("score", ("t3_a", "ann"), {}),
+    ("score", ("t3_a", "zoe"), {}),
+    ("analytics", ("t3_a",), {}),
+    ("analytics_summary", (), {"subreddit": "p"}),
+    ("leaderboard", ("t3_a",), {"limit": 2}),
+    ("leaderboard", ("t3_a", -1), {}),
+    ("standing", ("t3_a", "bob"), {}),
+    ("around", ("t3_a", "bob"), {"span": 1}),
+    ("get", ("score:t3_a:ann",), {}),
+    ("get", ("request:match:t3_a:r1",), {}),
+    ("get_many", (["score:t3_a:ann", "match:nope"],), {}),
+    ("complete_match", ("t3_a",), {"trophies": {"ann": ["medal"]}}),
+    ("complete_match", ("t3_a",), {}),
+    ("cancel_match", ("t3_a",), {}),
+    ("lifetime", ("ann",), {}),
+    ("player", ("ann",), {}),
+    ("lifetime_leaderboard", ("total_points",), {}),
+    ("lifetime_standing", ("bob",), {}),
+    ("check", (), {}),
+    ("statistics", (), {}),
+]
+
+
+def shown(outcome: Any) -> Any:
+    if isinstance(outcome, StoreError):
+        return type(outcome), outcome.args
+    if hasattr(outcome, "commits"):
+        return outcome.commits
+    return outcome
+
+
+def outcome_of(store: Store, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
+    try:
+        return shown(getattr(store, name)(*args, **fields))
+    except StoreError as error:
+        return shown(error)
+
+
+async def async_outcome_of(store: AsyncStore, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
+    try:
+        return shown(await getattr(store, name)(*args, **fields))
+    except StoreError as error:
+        return shown(error)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_call_has_the_same_outcome_as_on_the_blocking_store(tmp_path: Path, place: str) -> None:
+    with Store.open(place if place in (":memory:",) else tmp_path / "a", clock=ManualClock(1_000.0)) as store:
+        expected = [outcome_of(store, *call) for call in CALLS]
+        pairs = list(store.scan(""))
+
+    async def main() -> None:
+        path = place if place in (":memory:",) else tmp_path / "b"
+        async with AsyncStore.open(path, clock=ManualClock(1_000.0)) as store:
+            assert [await async_outcome_of(store, *call) for call in CALLS] == expected
+            assert [pair async for pair in store.scan("")] == pairs
+            assert [key async for key, _ in store.scan("score:", limit=2, after="score:t3_a:ann")] == [
+                "score:t3_a:bob",
+                "score:t3_a:cat",
+            ]
+
+    asyncio.run(main())
+
+
+def test_both_faces_have_the_same_methods() -> None:
+    only_one = {"entries"}  # a tool's, it reads files
+    ours = {name for name in dir(Store) if not name.startswith("_")} - {"runtime"}
+    theirs = {name for name in dir(AsyncStore) if not name.startswith("_")} - {"runtime"}
+    assert ours - only_one == theirs - only_one
+
+
+# -- messages
+
+
+def test_messages_bring_their_answers_and_errors_through_futures() -> None:
+    async def play(store: AsyncStore) -> None:
+        assert (await store.ask(creation())).post_id == "t3_a"
+        store.tell(AwardPoints("t3_a", "ann", 1))
+        messages = [AwardPoints("t3_a", user, 1) for user in ("ann", "a:b", "ann")]
+        outcomes = await asyncio.gather(*store.submit([*messages, creation()]), return_exceptions=True)
+        assert [shown(seen)[0] if isinstance(seen, Exception) else seen.points for seen in outcomes] == [
+            2,
+            InvalidKey,
+            3,
+            AlreadyExists,
+        ]
+        with pytest.raises(InvalidKey):
+            store.tell(AwardPoints("t3_a", "a:b", 1))
+        with pytest.raises(InvalidValue):
+            await store.ask("award ann a point")  # type: ignore[arg-type]  # a mistake of the caller's
+
+    run(play)
+
+
+def test_order_is_kept_within_a_group() -> None:
+    async def play(store: AsyncStore) -> None:
+        await create(store)
+        messages: list[Any] = [AwardPoints("t3_a", "ann", 1) for _ in range(200)]
+        answers = await asyncio.gather(*store.submit(messages))
+        assert [score.points for score in answers] == list(range(1, 201))
+        before, completed, after = store.submit(
+            [AwardPoints("t3_a", "bob", 1), CompleteMatch("t3_a"), AwardPoints("t3_a", "bob", 1)]
+        )
+        assert (await before).points == 1
+        assert len(await completed) == 2
+        with pytest.raises(MatchClosed):
+            await after
+
+    run(play)
+
+
+def test_a_cancelled_wait_does_not_cancel_the_write(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+    store = open_store(engine=held)
+    begin(store)
+
+    async def play(aio: AsyncStore) -> None:
+        held.hold()
+        task = asyncio.create_task(aio.award_points("t3_a", "ann", 5))
+        await off_loop(held.wait_for_commit)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        held.let_go()
+        assert (await aio.award_points("t3_a", "ann", 1)).points == 6
+
+    run_on(store, play)
+
+
+def test_a_wait_that_times_out_outside_does_not_cancel_the_write(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+    store = open_store(engine=held)
+    begin(store)
+
+    async def play(aio: AsyncStore) -> None:
+        held.hold()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(aio.award_points("t3_a", "ann", 5), 0.02)
+        held.let_go()
+
+    run_on(store, play)
+    drained(store)
+    assert points_of(store) == {"ann": 5}
+
+
+def test_a_timeout_is_told_and_what_was_still_queued_never_happens(open_store) -> None:  # noqa: ANN001
+    store = open_store(":memory:")
+    begin(store)
+
+    async def play(aio: AsyncStore) -> None:
+        with HeldShard(store.runtime.link_of("match:t3_a")), pytest.raises(RequestTimeout):
+            await aio.award_points("t3_a", "ann", 5, timeout=0.02)
+        assert (await aio.award_points("t3_a", "ann", 1)).points == 1
+
+    run_on(store, play)
+
+
+def test_a_full_gate_makes_tasks_wait_and_then_overloaded(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+    store = open_store(engine=held, shards=1, in_flight_max=8, commit_group_max=8)
+    begin(store)
+    drained(store)
+
+    async def play(aio: AsyncStore) -> None:
+        held.hold()
+        inside = [asyncio.create_task(aio.award_points("t3_a", f"u{n}", 1)) for n in range(8)]
+        await off_loop(held.wait_for_commit)
+        patient = [asyncio.create_task(aio.award_points("t3_a", f"p{n}", 1)) for n in range(20)]
+        with pytest.raises(Overloaded) as caught:
+            await aio.award_points("t3_a", "hasty", 1, timeout=0.02)
+        assert caught.value.depth == 8
+        with pytest.raises(Overloaded):
+            aio.tell(AwardPoints("t3_a", "hasty", 1))
+        held.let_go()
+        assert [score.points for score in await asyncio.gather(*inside, *patient)] == [1] * 28
+
+    run_on(store, play)
+    assert "hasty" not in points_of(store)
+
+
+# -- the event loop never waits
+
+
+@pytest.fixture
+def still_heap() -> Iterator[None]:
+    """Keep the garbage collector away from what the test runner holds: its pauses are not the store's."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+async def longest_gap(during: Awaitable[Any]) -> float:
+    """Beat as often as the loop lets us while something goes on; return the longest time between two beats, in s."""
+    work = asyncio.ensure_future(during)
+    gap, last = 0.0, monotonic()
+    while not work.done():
+        await asyncio.sleep(0.001)
+        now = monotonic()
+        gap, last = max(gap, now - last), now
+    await work
+    return gap
+
+
+async def assert_no_gap(work: Callable[[], Awaitable[Any]]) -> None:
+    """Whoever blocks the loop does so every time; a busy machine does not."""
+    gaps = []
+    while len(gaps) < 3:
+        gaps.append(await longest_gap(work()))
+        if gaps[-1] <= GAP_S:
+            return
+    raise AssertionError(f"the loop stood still for {gaps} s")
+
+
+@pytest.mark.usefixtures("still_heap")
+def test_the_loop_goes_on_while_tasks_write_and_a_long_scan_runs(tmp_path: Path) -> None:
+    async def scan(store: AsyncStore) -> None:
+        assert len([record async for _, record in store.scan("score:")]) >= 20_000
+        assert len(await store.leaderboard("t3_a", 3)) == 3
+
+    async def play(store: AsyncStore) -> None:
+        await create(store)
+        for start in range(0, 20_000, 2_000):
+            await asyncio.gather(
+                *store.submit([AwardPoints("t3_a", f"u{n:05}", n) for n in range(start, start + 2_000)])
+            )
+        await assert_no_gap(lambda: asyncio.gather(scan(store), *(_write(store, host) for host in range(500))))
+
+    run(play, tmp_path / "data")
+
+
+async def _write(store: AsyncStore, host: int) -> None:
+    for n in range(4):
+        await store.award_points("t3_a", f"h{host}", n)
+
+
+@pytest.mark.usefixtures("still_heap")
+def test_the_loop_goes_on_while_a_commit_hangs_and_the_gate_is_full(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+    store = open_store(engine=held, shards=1, in_flight_max=8, commit_group_max=8)
+    begin(store)
+
+    async def play(aio: AsyncStore) -> None:
+        async def work() -> None:
+            held.hold()
+            writers = [asyncio.create_task(aio.award_points("t3_a", f"u{n}", 1)) for n in range(50)]
+            await off_loop(held.wait_for_commit)
+            assert (await aio.match("t3_a")).post_id == "t3_a"
+            for _ in range(100):
+                await asyncio.sleep(0)
+            held.let_go()
+            await asyncio.gather(*writers)
+
+        await assert_no_gap(work)
+
+    run_on(store, play)
+
+
+def test_the_loop_is_woken_at_most_once_a_commit_group(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+    store = open_store(engine=held)
+    begin(store)
+    wakes: list[int] = []
+
+    async def play(aio: AsyncStore) -> None:
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+
+        def counted(*args: Any, **kwargs: Any) -> asyncio.Handle:
+            wakes.append(1)
+            return wake(*args, **kwargs)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]  # to count them
+        for _ in range(10):
+            await all_of(aio, 300)
+
+    groups = len(held.commits)
+    run_on(store, play)
+    assert len(wakes) <= len(held.commits) - groups
+    assert len(held.commits) - groups <= 20
+
+
+# -- opening and closing
+
+
+def test_a_store_is_awaited_or_entered(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = await AsyncStore.open(tmp_path / "data")
+        await create(store)
+        await store.close()
+        async with AsyncStore.open(tmp_path / "data") as store:
+            assert (await store.match("t3_a")).post_id == "t3_a"
+        async with await AsyncStore.open(tmp_path / "data") as store:
+            with pytest.raises(StoreLocked):
+                await AsyncStore.open(tmp_path / "data")
+
+    asyncio.run(main())
+
+
+def test_after_closing_everything_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with AsyncStore.open(tmp_path / "data") as store:
+            await create(store)
+        for attempt in (
+            lambda: store.award_points("t3_a", "ann", 1),
+            lambda: store.match("t3_a"),
+            lambda: store.get("match:t3_a"),
+            lambda: store.get_many(["match:t3_a"]),
+            lambda: store.leaderboard("t3_a"),
+            lambda: store.player("ann"),
+            store.check,
+        ):
+            with pytest.raises(StoreClosed):
+                await attempt()  # type: ignore[operator]  # each is a coroutine function
+        with pytest.raises(StoreClosed):
+            store.tell(AwardPoints("t3_a", "ann", 1))
+        with pytest.raises(StoreClosed):
+            _ = [pair async for pair in store.scan("")]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_whoever_is_cancelled_while_opening_leaves_nothing_locked(tmp_path: Path) -> None:
+    async def main() -> None:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(_opened(tmp_path / "data"), 0.0001)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    store = await AsyncStore.open(tmp_path / "data")
+                except StoreLocked:
+                    continue
+                break
+            await create(store)
+            await store.close()
+
+    asyncio.run(main())
+
+
+async def _opened(path: Path) -> AsyncStore:
+    return await AsyncStore.open(path)
+
+
+def test_closing_while_tasks_write_answers_everybody_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+
+    async def main() -> None:
+        store = await AsyncStore.open(tmp_path / "data")
+        await create(store)
+
+        async def write(host: int) -> None:
+            for n in range(10_000):
+                try:
+                    await store.award_points("t3_a", f"h{host}-{n}", 1)
+                except StoreClosed:
+                    return
+                acknowledged.append(f"h{host}-{n}")
+
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            for host in range(50):
+                group.create_task(write(host))
+            while len(acknowledged) < 500:
+                await asyncio.sleep(0)
+            await store.close()
+
+    asyncio.run(main())
+    with Store.open(tmp_path / "data") as store:
+        assert set(acknowledged) == set(points_of(store))
+        assert store.check() == []
+
+
+def test_two_loops_in_two_threads_share_a_store(open_store) -> None:  # noqa: ANN001
+    store = open_store(":memory:")
+    begin(store)
+
+    async def both() -> None:
+        async def play(aio: AsyncStore) -> None:
+            await asyncio.gather(*(aio.award_points("t3_a", "ann", 1) for _ in range(100)))
+
+        await asyncio.gather(*(off_loop(lambda: run_on(store, play)) for _ in range(2)))
+
+    asyncio.run(both())
+    assert points_of(store) == {"ann": 200}
+
+
+def test_a_missing_record_is_not_found() -> None:
+    async def play(store: AsyncStore) -> None:
+        for query in (store.match("t3_a"), store.lifetime("ann"), store.leaderboard("t3_a"), store.rounds("t3_a")):
+            with pytest.raises(NotFound):
+                await query
+
+    run(play)

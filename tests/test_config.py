@@ -1,0 +1,67 @@
+"""The limits: each positive, with its unit in its name, and none against another."""
+
+from __future__ import annotations
+
+import doctest
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from pictact_actors import config
+from pictact_actors.config import StoreConfig
+from pictact_actors.errors import InvalidValue
+
+NAMES = [field.name for field in fields(StoreConfig)]
+WHOLE = [name for name in NAMES if not name.endswith("_s")]
+
+
+def test_the_defaults_agree_with_each_other() -> None:
+    assert StoreConfig().match_expiry_s == 7 * 24 * 3600
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0, -1, True, "4", None, float("nan"), float("inf")], ids=repr)
+def test_every_limit_is_a_positive_number(name: str, value: object) -> None:
+    with pytest.raises(InvalidValue, match=name):
+        StoreConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_counts_is_whole(name: str) -> None:
+    with pytest.raises(InvalidValue, match="whole number"):
+        StoreConfig(**{name: 5000.5})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_s")])
+def test_a_period_fits_in_a_timer(name: str) -> None:
+    with pytest.raises(InvalidValue, match="100 years"):
+        StoreConfig(**{name: 1e11})
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"shards": 257},
+        {"commit_group_max": 101, "in_flight_max": 100, "shards": 1},
+        {"journal_segment_bytes": 4095},
+        {"commit_bytes_max": 2**31},
+    ],
+    ids=lambda limits: next(iter(limits)),
+)
+def test_limits_that_contradict_each_other_are_refused_by_name(limits: dict[str, int]) -> None:
+    with pytest.raises(InvalidValue, match=next(iter(limits))):
+        StoreConfig(**limits)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_ends_with_its_unit(name: str) -> None:
+    assert name == "shards" or name.endswith(("_s", "_bytes", "_max")), f"{name}: say the unit last"
+
+
+def test_a_config_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        StoreConfig().shards = 2
+
+
+def test_the_example_in_the_docstring_holds() -> None:
+    assert doctest.testmod(config).failed == 0
