@@ -1,34 +1,31 @@
-"""The bare parts: actors, one committer, one journal, and nothing else.
+"""The bare parts: pykka's actors, one committer and the store's own journal, and nothing else.
 
 The hops are those of the store (sender, shard actor, committer, one sync for a whole group, reply), and so is what
-goes to disk: a key and a record for each award. There are no rules, no checks, no request ids, no cache and no LevelDB.
+goes to disk: a frame of commits, each with a key and a record. There are no rules, no checks, no cache, no LevelDB.
 `BareParts` sends each award as a message of its own, as pykka does, and is the yardstick of our targets. `BulkParts`
 hands over a list a shard, as `Store.submit` does: the most that this structure can do.
-
-    frame = length(4) crc32c(4) CBOR [ [ key, record ], … ]        in preallocated segments; zeros follow the last
 """
 
 from __future__ import annotations
 
-import os
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from zlib import crc32
 
 import cbor2
-import google_crc32c
 import pykka
 
 from bench.subjects.protocol import Draw
+from pictact_actors.storage.journal import Journal
 
 SHARDS = 4
-SEGMENT_BYTES = 64 * 1024 * 1024
-_HEAD = struct.Struct("<II")
+SEGMENT_BYTES = 16 * 1024 * 1024
+STORE_ID = bytes(16)
 
 
 class Reply:
@@ -44,36 +41,16 @@ class Reply:
         self.lock.acquire()
 
 
-Staged = tuple[str, bytes, Reply]
-STOP: Staged = ("", b"", Reply())
+class Award(NamedTuple):
+    """One commit as the journal takes it, and who waits for it."""
+
+    cause: str
+    request_id: str | None
+    changes: dict[str, bytes | None]
+    reply: Reply
 
 
-class Journal:
-    """Preallocated segments, one `fdatasync` per frame."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._number = 0
-        self._roll()
-
-    def append(self, body: bytes) -> None:
-        frame = _HEAD.pack(len(body), google_crc32c.value(body)) + body
-        if self._end + len(frame) > SEGMENT_BYTES:
-            self.close()
-            self._roll()
-        os.pwrite(self._file, frame, self._end)
-        os.fdatasync(self._file)
-        self._end += len(frame)
-
-    def _roll(self) -> None:
-        self._number += 1
-        self._file = os.open(self._directory / f"{self._number:06d}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        os.posix_fallocate(self._file, 0, SEGMENT_BYTES)
-        os.fsync(self._file)
-        self._end = 0
-
-    def close(self) -> None:
-        os.close(self._file)
+STOP = Award("", None, {}, Reply())
 
 
 class Committer(Thread):
@@ -81,7 +58,7 @@ class Committer(Thread):
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(name="bare-committer", daemon=True)
-        self.inbox: SimpleQueue[Staged] = SimpleQueue()
+        self.inbox: SimpleQueue[Award] = SimpleQueue()
         self._journal = journal
 
     def run(self) -> None:
@@ -89,9 +66,10 @@ class Committer(Thread):
         while (first := inbox.get()) is not STOP:
             group = [first]
             group += [inbox.get() for _ in range(inbox.qsize())]
-            append(cbor2.dumps([(key, record) for key, record, _ in group]))
-            for _, _, reply in group:
-                reply.lock.release()
+            now = time()
+            append(group, now, now)
+            for award in group:
+                award.reply.lock.release()
 
 
 class Shard(pykka.ThreadingActor):
@@ -99,7 +77,7 @@ class Shard(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, points: dict[str, int], commit: SimpleQueue[Staged]) -> None:
+    def __init__(self, points: dict[str, int], commit: SimpleQueue[Award]) -> None:
         super().__init__()
         self._points = points
         self._stage = commit.put
@@ -113,7 +91,7 @@ class Shard(pykka.ThreadingActor):
         for key, reply in message:
             points[key] = new = points.get(key, 0) + 1
             record = {"points": new, "wins": 0, "reachedAt": now, "createdAt": now, "updatedAt": now, "v": 1}
-            stage((key, cbor2.dumps(record), reply))
+            stage(Award("award_points", None, {key: cbor2.dumps(record)}, reply))
 
 
 class BareParts:
@@ -124,7 +102,8 @@ class BareParts:
     SETUP: ClassVar[str] = ""
 
     def __init__(self, directory: Path) -> None:
-        self._journal = Journal(directory)
+        Journal.create(directory, STORE_ID, SEGMENT_BYTES)
+        self._journal = Journal.open(directory, STORE_ID, SEGMENT_BYTES)
         self._committer = Committer(self._journal)
         self._committer.start()
         self._points: dict[str, int] = {}
@@ -160,11 +139,9 @@ class BareParts:
 
     @staticmethod
     def stored_points(directory: Path) -> int:
-        points: dict[str, int] = {}
-        for segment in sorted(directory.iterdir()):
-            for body in _bodies(segment.read_bytes()):
-                points.update((key, cbor2.loads(record)["points"]) for key, record in cbor2.loads(body))
-        return sum(points.values())
+        with closing(Journal.open(directory, STORE_ID, SEGMENT_BYTES)) as journal:
+            records = {key: record for entry in journal.entries() for key, record in entry.changes.items()}
+        return sum(cbor2.loads(record)["points"] for record in records.values() if record is not None)
 
 
 class BulkParts(BareParts):
@@ -183,14 +160,3 @@ class BulkParts(BareParts):
         for shard, message in messages.items():
             shard.tell(message)
         return replies
-
-
-def _bodies(segment: bytes) -> Iterator[bytes]:
-    at = 0
-    while at + _HEAD.size <= len(segment):
-        length, crc = _HEAD.unpack_from(segment, at)
-        body = segment[at + _HEAD.size : at + _HEAD.size + length]
-        if not length or google_crc32c.value(body) != crc:
-            return
-        yield body
-        at += _HEAD.size + length

@@ -22,6 +22,7 @@ from pictact_actors.model.records import EMPTY, RECORDS, STATUSES, Record, Texts
 
 SCHEMA_VERSION = 1
 
+_dumps = cbor2.dumps
 Check = Callable[[str, object], object]
 
 _DEPTH_MAX = validate.NESTING_MAX + 8
@@ -198,10 +199,9 @@ def encode(record: Record) -> bytes:
     """Encode a record that is known to be valid (decided by a rule, or passed through `checked`)."""
     layout = _LAYOUT_OF[record.__class__]
     stored = layout.stored(record)
-    for name in layout.containers:
-        stored[name] = _bare(stored[name])
-    unknown = record.unknown
-    return cbor2.dumps({**_bare_map(unknown), **stored} if unknown else stored)
+    if layout.containers or record.unknown:
+        stored = {**_bare_map(record.unknown or EMPTY), **_bare_map(stored)}
+    return _dumps(stored)
 
 
 def decode(key: str, value: bytes) -> Record:

@@ -28,9 +28,11 @@ Number = int | float
 
 def check_id(value: object) -> str:
     """Return `value` if it can be a post, user, trophy or request id."""
-    if type(value) is not str:
-        raise InvalidKey(value, "ids are text")
-    return _check_id_text(value)
+    return _check_id_text(value) if value.__class__ is str else _refuse_id(value)
+
+
+def _refuse_id(value: object) -> str:
+    raise InvalidKey(value, "ids are text")
 
 
 @lru_cache(maxsize=65_536)

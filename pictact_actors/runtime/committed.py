@@ -203,7 +203,7 @@ class Committed:
             record = None if records is None else records[key]
             if record is None or value is None:
                 cache.forget(key)
-            elif key in cache.hot and len(value) <= SMALL_BYTES:
+            elif len(value) <= SMALL_BYTES and key in cache.hot:
                 cache.hot[key] = record  # the usual case, spelled out: a third of the time
             else:
                 cache.put(key, record, len(value))

@@ -15,14 +15,15 @@ class Gate:
     def __init__(self, shard: int, in_flight_max: int) -> None:
         self._shard = shard
         self._max = in_flight_max
-        self._room = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
         self._callbacks: list[Callable[[], None]] = []
         self._waiting = 0
         self.in_flight = 0
 
     def enter(self, count: int, deadline: float) -> None:
         """Admit `count` writes, waiting for room until `deadline` (monotonic). Raises `Overloaded`."""
-        with self._room:
+        with self._lock:  # the lock itself: a condition's `with` is a call in Python
             if self.in_flight + count > self._max:
                 self._wait_for_room(count, deadline)
             self.in_flight += count
@@ -36,7 +37,7 @@ class Gate:
 
     def leave(self, count: int) -> None:
         """Make room after `count` writes were answered."""
-        with self._room:
+        with self._lock:
             self.in_flight -= count
             if self._waiting:
                 self._room.notify_all()

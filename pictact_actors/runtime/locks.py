@@ -21,17 +21,17 @@ class LockTable:
     """Exclusive locks on groups, first come first served."""
 
     def __init__(self) -> None:
-        self._holders: dict[str, Crossing] = {}
+        self.holders: dict[str, Crossing] = {}
         self._held: dict[Crossing, list[str]] = {}
         self._missing: dict[Crossing, int] = {}
         self._waiting: dict[str, deque[Call | Crossing]] = {}
 
     def __len__(self) -> int:
-        return len(self._holders)
+        return len(self.holders)
 
     def hold_up(self, group: str, call: Call) -> bool:
         """Let a call wait if its group is locked; say whether it does. What is sure to cross waits as a crossing."""
-        if group not in self._holders or isinstance(call.command, PutMany):
+        if group not in self.holders or isinstance(call.command, PutMany):
             return False
         self._waiting.setdefault(group, deque()).append(call)
         return True
@@ -40,7 +40,7 @@ class LockTable:
         """Lock groups for a crossing, or queue for those that others hold; say whether it has all of them."""
         missing = 0
         for group in groups:
-            holder = self._holders.get(group)
+            holder = self.holders.get(group)
             if holder is None:
                 self._grant(group, crossing)
             elif holder is not crossing:
@@ -54,7 +54,7 @@ class LockTable:
         """Unlock what a crossing holds; return the groups, to be passed on."""
         groups = self._held.pop(crossing, [])
         for group in groups:
-            del self._holders[group]
+            del self.holders[group]
         return groups
 
     def pass_on(self, groups: Iterable[str]) -> tuple[list[Call], list[Crossing], list[str]]:
@@ -68,7 +68,7 @@ class LockTable:
         again: list[str] = []
         for group in groups:
             queue = self._waiting.pop(group, None)
-            if queue and group not in self._holders and self._free(group, queue, calls, ready):
+            if queue and group not in self.holders and self._free(group, queue, calls, ready):
                 again.append(group)
             if queue:
                 self._waiting[group] = queue
@@ -79,7 +79,7 @@ class LockTable:
         return [item for queue in self._waiting.values() for item in queue if not _is_crossing(item)]  # type: ignore[misc]  # told apart below
 
     def _grant(self, group: str, crossing: Crossing) -> None:
-        self._holders[group] = crossing
+        self.holders[group] = crossing
         self._held.setdefault(crossing, []).append(group)
 
     def _free(self, group: str, queue: deque[Call | Crossing], calls: list[Call], ready: list[Crossing]) -> bool:

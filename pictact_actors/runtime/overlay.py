@@ -24,7 +24,7 @@ ABSENT: Final = Absent()
 class Overlay:
     """Decided records by key. The shard's own thread only.
 
-    `until` is the number of the batch that what is added now goes with.
+    The shard looks into `newer`, then `older`; `until` is the number of the batch that what is added now goes with.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,6 @@ class Overlay:
 
     def __bool__(self) -> bool:
         return bool(self.newer or self.older)
-
-    def get(self, key: str) -> Record | Absent | None:
-        """Return what was decided last, or `ABSENT`."""
-        found = self.newer.get(key, ABSENT)
-        return self.older.get(key, ABSENT) if found is ABSENT else found
 
     def all(self) -> dict[str, Record | None]:
         """Return everything decided."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pictact_actors import log
 from pictact_actors.clock import StoreClock, UniqueTimes, monotonic
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from pictact_actors.runtime.committer import Committer
     from pictact_actors.runtime.crossing import Layout
     from pictact_actors.runtime.link import ShardLink, ShardMessage
+
+_NO_LOCKS: Final = LockTable()
+"""What calls see that waited for their lock already."""
 
 
 class ShardActor(Actor):
@@ -83,8 +86,13 @@ class ShardActor(Actor):
 
     def get(self, key: str) -> Record | None:
         """Return the record under a key: what was decided last, else what is committed."""
-        found = self._overlay.get(key)
-        return self._committed_get(key) if found is ABSENT else found  # type: ignore[return-value]  # not ABSENT
+        overlay = self._overlay  # looked into from here: this is called twice for every award
+        found = overlay.newer.get(key, ABSENT)
+        if found is ABSENT:
+            found = overlay.older.get(key, ABSENT)
+            if found is ABSENT:
+                return self._committed_get(key)
+        return found  # type: ignore[return-value]  # not ABSENT
 
     def scan(self, prefix: str) -> Iterator[Record]:
         """Yield the records of one group under a prefix, in key order."""
@@ -102,11 +110,11 @@ class ShardActor(Actor):
         when = self.when()
         self._overlay.until = self._number + 1
         decided: list[Staged] = []
-        locks = None if waited else self.locks
+        locks = _NO_LOCKS if waited else self.locks
         for call in calls:
             if call.deadline < time:
                 decided.append(rejected(call, RequestTimeout(call.timeout_s)))
-            elif locks and locks.hold_up(call.command.group, call):
+            elif locks.holders and locks.hold_up(call.command.group, call):
                 continue
             else:
                 decision = self._decision(call, when)

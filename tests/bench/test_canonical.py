@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from bench import __main__ as command
 from bench import machine, report, workload
 from bench.series import Cheated, Plan, Series, run_series
