@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pictact_actors.clock import monotonic
 from pictact_actors.storage.memory import MemoryEngine
@@ -124,7 +124,7 @@ class HeldShard:
         """Let it go on."""
         self._free.set()
 
-    def __enter__(self) -> HeldShard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from games import begin, play
+from opening import Opener
 
 from pictact_actors import (
     InvalidKey,
@@ -53,7 +54,7 @@ def test_many_records_come_by_key_without_those_that_are_missing(game: Store) ->
     assert game.get_many([]) == {}
 
 
-def test_records_of_any_groups_are_put_in_one_step(open_store) -> None:  # noqa: ANN001
+def test_records_of_any_groups_are_put_in_one_step(open_store: Opener) -> None:
     store = open_store(clock=ManualClock(NOW))
     records = {
         "match:t3_x": Match("t3_x", "completed", completed_at=5.0, expires_at=10.0, created_at=4.0, updated_at=5.0),
@@ -121,11 +122,18 @@ def test_a_scan_goes_on_after_a_key(game: Store) -> None:
     assert [key for key, _ in game.scan("match:", after="match:t3_a0")] == ["match:t3_b"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [{"limit": -1}, {"limit": "5"}, {"limit": 1.5}, {"after": 5}, {"after": "\ud800"}, {"prefix": 5}, {"prefix": "\ud800"}],
-    ids=repr,
-)
+NO_SCANS: list[dict[str, Any]] = [
+    {"limit": -1},
+    {"limit": "5"},
+    {"limit": 1.5},
+    {"after": 5},
+    {"after": "\ud800"},
+    {"prefix": 5},
+    {"prefix": "\ud800"},
+]
+
+
+@pytest.mark.parametrize("arguments", NO_SCANS, ids=repr)
 def test_a_scan_that_cannot_be_is_refused_before_it_begins(game: Store, arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         game.scan(**{"prefix": "", **arguments})

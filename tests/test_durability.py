@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 from engines import HeldEngine, drained, settled
 from games import begin, creation, play, points_of
+from opening import Opener
 
-from pictact_actors import AlreadyExists, AwardPoints, CommitFailed, CompleteMatch, NotFound, StorageFull, Store, StoreError
+from pictact_actors import (
+    AlreadyExists,
+    AwardPoints,
+    CommitFailed,
+    CompleteMatch,
+    NotFound,
+    StorageFull,
+    Store,
+    StoreError,
+)
 from pictact_actors.runtime.reply import Reply
 
 
 @pytest.fixture
-def game(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
+def game(open_store: Opener, held: HeldEngine) -> Store:
     """A match with one player, on an engine that holds the next commit."""
     store: Store = open_store(engine=held)
     begin(store)

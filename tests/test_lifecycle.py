@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from games import begin, points_of
+from opening import Opener
 
 from pictact_actors import Store
 
@@ -221,7 +222,7 @@ def test_a_closed_store_leaves_no_thread_behind(tmp_path: Path) -> None:
     assert host(tmp_path / "data", script) == ""
 
 
-def test_a_dropped_store_can_be_opened_again_in_the_same_process(open_store) -> None:  # noqa: ANN001
+def test_a_dropped_store_can_be_opened_again_in_the_same_process(open_store: Opener) -> None:
     store = open_store()
     begin(store)
     store.close()

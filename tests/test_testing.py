@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from games import begin, play
+from opening import Opener
 
 from pictact_actors import InvalidValue, Store
 from pictact_actors.testing import ManualClock
@@ -36,7 +37,7 @@ def test_advances_of_many_threads_add_up() -> None:
     assert clock.now() == 4_000.0
 
 
-def test_records_bear_the_clocks_times(open_store) -> None:  # noqa: ANN001
+def test_records_bear_the_clocks_times(open_store: Opener) -> None:
     clock = ManualClock(1_000.0)
     store: Store = open_store(":memory:", clock=clock)
     begin(store)
@@ -46,7 +47,7 @@ def test_records_bear_the_clocks_times(open_store) -> None:  # noqa: ANN001
     assert [entry.ts for entry in store.entries()] == [1_000.0, 1_060.0]
 
 
-def test_a_store_holds_its_time_when_the_clock_jumps_back(open_store) -> None:  # noqa: ANN001
+def test_a_store_holds_its_time_when_the_clock_jumps_back(open_store: Opener) -> None:
     clock = ManualClock(1_000.0)
     store: Store = open_store(clock=clock)
     begin(store)

@@ -29,10 +29,6 @@ from pictact_actors.model.commands import (
 )
 
 ROUNDS = 5
-GUESSES_PER_ROUND = 600
-CLOSE_RATE = 0.03
-CANCELLED_RATE = 0.02
-CORRECTION_RATE = 0.002
 ROUND_POINTS, CLOSE_POINTS = 10, 1
 ROUND_S = 180
 
@@ -80,6 +76,13 @@ class Evening:
     matches: int = 8
     """Matches going on at the same time, over all hosts."""
     players: int = 300
+    guesses_per_round: int = 600
+    """How many guesses it takes on average until one is right."""
+    close_rate: float = 0.03
+    """Share of the wrong guesses that are close enough for a point."""
+    cancelled_rate: float = 0.02
+    correction_rate: float = 0.002
+    """Share of the wrong guesses after which a moderator takes a point back."""
 
     def slots(self, host: int) -> range:
         """Return the places for matches that a host looks after."""
@@ -148,7 +151,7 @@ class _MatchScript:
             request_id=self._request_id(),
         )
         yield UpdateMatch(post_id, status="active", request_id=self._request_id())
-        if rng.random() < CANCELLED_RATE:
+        if rng.random() < self._evening.cancelled_rate:
             yield CancelMatch(post_id, request_id=self._request_id())
             return
         for index in range(ROUNDS):
@@ -171,7 +174,7 @@ class _MatchScript:
             guesses += 1
             user = self._guesser()
             guessers.add(user)
-            if self._rng.random() < 1 / GUESSES_PER_ROUND or self._is_over():
+            if self._rng.random() < 1 / self._evening.guesses_per_round or self._is_over():
                 break
             yield from self._wrong_guess(user)
         yield from self._right_guess(index, user)
@@ -189,11 +192,11 @@ class _MatchScript:
         post_id, rng = self._post_id, self._rng
         yield Query("score", post_id, user)
         yield Query("leaderboard", post_id)
-        if rng.random() < CLOSE_RATE:
+        if rng.random() < self._evening.close_rate:
             self._points[user] += CLOSE_POINTS
             yield AwardPoints(post_id, user, CLOSE_POINTS, request_id=self._request_id())
             yield Query("around", post_id, user)
-        if rng.random() < CORRECTION_RATE and self._points[user]:
+        if rng.random() < self._evening.correction_rate and self._points[user]:
             self._points[user] -= CLOSE_POINTS
             yield AwardPoints(post_id, user, -CLOSE_POINTS, request_id=self._request_id())
         name = rng.choices(("", "match", "rounds", "analytics", "player"), (80, 8, 4, 6, 2))[0]

@@ -143,6 +143,7 @@ class Committed:
         """Read a post's leaderboard, loading it if need be. Raises `NotFound` if there is no such match."""
         while True:
             with self._moment:
+                self.require_open()
                 board = self._boards.get(post_id)
                 if board is not None:
                     return read(board)
@@ -242,6 +243,7 @@ class Committed:
         """Refuse reads from now on."""
         self._closed = reason
         with self._moment:
+            self._version += 1  # what a reader has on its way into the cache comes too late
             self._cache.clear()
             self._boards = Boards(1)
             self._lifetime_boards = {}

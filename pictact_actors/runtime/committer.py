@@ -55,6 +55,7 @@ class Committer:
         self._left_over: Batch | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
+        self._full = False
         self.failure: str | None = None
         self.mark = engine.mark
         self.groups = 0
@@ -118,7 +119,9 @@ class Committer:
                 self._commit(current)
         except StorageFull as full:
             cause = full.cause
-            log.warning(log.STORAGE_FULL, cause=cause)
+            if not self._full:  # once, not for each group while it lasts
+                log.warning(log.STORAGE_FULL, cause=cause)
+            self._full = True
             self._refuse(current, lambda: StorageFull(cause))
             self._reset(current)
         except Conflict as conflict:
@@ -131,6 +134,7 @@ class Committer:
         if writes:
             self.mark = max(self.mark, *(batch.mark for batch in batches))
             self._engine.commit(writes, self._clock.now(), self.mark)
+            self._full = False
             self._committed.publish(writes)
             self.groups += 1
             self.commits += len(writes)

@@ -150,8 +150,8 @@ def reporting(report: Report, questions: Questions) -> type[ReportingStore]:
 
 def _imported(store: Store) -> dict[str, Any]:
     """What `put_many` has written: all of it was written at once."""
-    scores = {key: record.points for key, record in store.scan("score:import_")}  # type: ignore[attr-defined]  # scores
-    trophies = {key: len(record.trophies) for key, record in store.scan("lifetime:import_")}  # type: ignore[attr-defined]
+    scores = {key: record.points for key, record in store.scan("score:import_")}
+    trophies = {key: len(record.trophies) for key, record in store.scan("lifetime:import_")}
     return {**scores, **trophies}
 
 

@@ -111,7 +111,7 @@ def seen_in(store: Store, post_id: str) -> dict[str, Any] | None:
         "status": status,
         "rounds": {at.index: (at.closed, at.winner_user) for at in store.rounds(post_id)},
         "scores": {user: (score.points, score.wins) for user, score in scores.items()},
-        "histories": {at.user: (at.rank, at.points, at.wins) for at in played},  # type: ignore[union-attr]  # histories
+        "histories": {at.user: (at.rank, at.points, at.wins) for at in played},
         "observations": _observations(store, post_id),
     }
 

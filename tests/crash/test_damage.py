@@ -65,7 +65,7 @@ def outcome(image: Image) -> str:
     except StoreDamaged:
         return "refused"
     with store:
-        reads = [_read(lambda user=user: store.score(POST, user).points) for user in ACKNOWLEDGED]  # type: ignore[misc]
+        reads = [_read(lambda user=user: store.score(POST, user).points) for user in ACKNOWLEDGED]
         if store.check():
             return "told"
         return "whole" if reads == list(ACKNOWLEDGED.values()) else "lost"
@@ -122,7 +122,7 @@ def test_every_flipped_byte_of_a_state_table_is_told_or_harmless(finished: Image
     (table,) = (finished.path / "state").glob("*.ldb")
     for at in spread(table.stat().st_size, 40):
         image = finished.copy(tmp_path / "game-data")
-        harmed(image, "state/*.ldb", lambda path, at=at: path.write_bytes(flipped(path, at)))  # type: ignore[misc]
+        harmed(image, "state/*.ldb", lambda path, at=at: path.write_bytes(flipped(path, at)))
         assert outcome(image) != "lost", f"byte {at}"
 
 

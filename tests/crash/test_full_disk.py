@@ -15,6 +15,7 @@ from games import POST, begin, play
 from waiting import until
 
 from pictact_actors import StorageFull, Store
+from pictact_actors.storage import state as state_module
 from pictact_actors.storage.leveldb import Database
 
 
@@ -91,6 +92,8 @@ def _works(store: Store) -> bool:
 def test_reads_go_on_while_the_state_has_no_room_although_the_journal_has(
     small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(state_module, "_GATHER_S", 0.01)
+    monkeypatch.setattr(state_module, "_RETRY_S", 0.01)
     asked: list[Path] = []
     require_room = Database.require_room
     monkeypatch.setattr(Database, "require_room", lambda handle: (asked.append(handle._path), require_room(handle)))
@@ -98,7 +101,7 @@ def test_reads_go_on_while_the_state_has_no_room_although_the_journal_has(
     with opened(path, state_buffer_bytes=64 * KIB, cache_bytes_max=1, journal_segment_bytes=1024 * KIB) as store:
         begin(store)
         play(store, {f"early{number}": number for number in range(100)})
-        state = store.runtime.engine._state  # type: ignore[attr-defined]  # an embedded engine
+        state = store.runtime.engine._state
         until(lambda: not state.pending())
         small_disk.fill()
         written = 0

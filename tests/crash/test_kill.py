@@ -161,7 +161,7 @@ def kill_an_evening(path: Path, kills: int) -> None:
 
 
 def test_a_killed_evening_keeps_what_it_acknowledged_and_nothing_by_halves(tmp_path: Path) -> None:
-    kill_an_evening(tmp_path / "game-data", 150)
+    kill_an_evening(tmp_path / "game-data", 130)
 
 
 @pytest.mark.long
@@ -212,7 +212,7 @@ def hold_against_the_official_results(store: Store) -> None:
 
 
 def test_a_killed_replay_ends_in_the_official_standings(tmp_path: Path, log: list[tuple[bytes, Message]]) -> None:
-    kill_a_replay(tmp_path / "game-data", log, acknowledgements_max=180)
+    kill_a_replay(tmp_path / "game-data", log, acknowledgements_max=260)
 
 
 @pytest.mark.long

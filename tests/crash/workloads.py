@@ -12,7 +12,7 @@ from typing import Any
 from children import Questions, Report, reporting
 
 from pictact_actors import Lifetime, Match, Score
-from pictact_actors.cli import evening, opening, program
+from pictact_actors.cli import opening, program
 from pictact_actors.cli.evening import Evening, host_steps
 from pictact_actors.model.commands import Command, PutMany
 
@@ -26,10 +26,18 @@ NOW = 1_700_000_000.0
 
 def evening_of(seed: int) -> Evening:
     """A lively evening: few guesses, most of them worth a write, and matches that end soon."""
-    evening.GUESSES_PER_ROUND = 8
-    evening.CLOSE_RATE = 0.6
-    evening.CORRECTION_RATE = evening.CANCELLED_RATE = 0.05
-    return Evening(seed, "kill", NOW, hosts=HOSTS, matches=2 * HOSTS, players=20)
+    return Evening(
+        seed,
+        "kill",
+        NOW,
+        hosts=HOSTS,
+        matches=2 * HOSTS,
+        players=20,
+        guesses_per_round=8,
+        close_rate=0.6,
+        cancelled_rate=0.05,
+        correction_rate=0.05,
+    )
 
 
 def commands_of(seed: int, host: int) -> Iterator[Command]:
@@ -79,7 +87,7 @@ def _play(report: Report, store: Any, script: Iterator[Command], rng: random.Ran
 
 def replay(report: Report, path: Path, questions: Questions, log: Path) -> None:
     """Run `pictact replay`, with a store that reports."""
-    opening.Store = reporting(report, questions)  # type: ignore[misc]  # in this process only
+    opening.Store = reporting(report, questions)
     try:
         program.main(["replay", str(log), "--data", str(path), "--hosts", "8"])
     except SystemExit as end:  # the end of every command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from opening import Opener
 
 from pictact_actors import Round, Score, Store
 from pictact_actors.runtime.cache import RECORD_OVERHEAD_BYTES, SMALL_BYTES, Cache
@@ -91,7 +92,7 @@ def test_a_cleared_cache_is_empty_and_goes_on(cache: Cache) -> None:
     assert 0 < len(cache) <= 60
 
 
-def test_a_working_set_larger_than_the_cache_works(open_store) -> None:  # noqa: ANN001
+def test_a_working_set_larger_than_the_cache_works(open_store: Opener) -> None:
     store: Store = open_store(cache_bytes_max=64 * KIB)
     store.create_match("t3_a", subreddit="pics", rounds_total=1, theme="sunsets", created_by="mod")
     store.put_many({score(n).key: score(n) for n in range(1000)})
@@ -102,7 +103,7 @@ def test_a_working_set_larger_than_the_cache_works(open_store) -> None:  # noqa:
     assert seen.cached_records * RECORD_OVERHEAD_BYTES <= 64 * KIB
 
 
-def test_a_working_set_of_large_records_does_not_outgrow_the_cache(open_store) -> None:  # noqa: ANN001
+def test_a_working_set_of_large_records_does_not_outgrow_the_cache(open_store: Opener) -> None:
     store: Store = open_store(cache_bytes_max=1024 * KIB)
     store.create_match("t3_a", subreddit="pics", rounds_total=64, theme="sunsets", created_by="mod")
     store.put_many({f"round:t3_a:{n}": Round("t3_a", n, prompt_text="x" * 60 * KIB) for n in range(64)})

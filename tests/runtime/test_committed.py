@@ -226,7 +226,10 @@ def test_what_another_host_wrote_is_read_anew(world: World) -> None:
     assert world.board() == [("ann", 7)]
 
 
-@pytest.mark.parametrize("key", ["", "x", "score:a", "score:a:b:c", "match:", "round:a:01", "match:\ud800", "score:a:\n"])
+NO_KEYS = ["", "x", "score:a", "score:a:b:c", "match:", "round:a:01", "match:\ud800", "score:a:\n"]
+
+
+@pytest.mark.parametrize("key", NO_KEYS, ids=repr)
 def test_what_cannot_be_a_key_is_not_looked_up(world: World, key: str) -> None:
     with pytest.raises(InvalidKey):
         world.committed.get(key)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from engines import HeldEngine, HeldShard, drained, settled
 from games import begin, creation, points_of
+from opening import Opener
 
 from pictact_actors import (
     AlreadyExists,
@@ -48,7 +49,7 @@ class Recorder(MemoryEngine):
 
 
 @pytest.fixture
-def one(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
+def one(open_store: Opener, held: HeldEngine) -> Store:
     """A store of one shard on a held engine, with a match."""
     store: Store = open_store(engine=held, shards=1)
     begin(store)
@@ -78,7 +79,7 @@ def outcome(reply: Reply[Any]) -> object:
         return type(error)
 
 
-def test_a_group_is_synced_then_published_then_acknowledged(open_store) -> None:  # noqa: ANN001
+def test_a_group_is_synced_then_published_then_acknowledged(open_store: Opener) -> None:
     engine = Recorder()
     store = open_store(engine=engine)
     begin(store)
@@ -98,7 +99,7 @@ def test_what_gathers_during_a_sync_shares_the_next_one(one: Store, held: HeldEn
     assert one.statistics().commits == 12
 
 
-def test_a_group_has_at_most_commit_group_max_writes(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+def test_a_group_has_at_most_commit_group_max_writes(open_store: Opener, held: HeldEngine) -> None:
     store = open_store(engine=held, shards=1, commit_group_max=4)
     begin(store)
     with HeldShard(store.runtime.links[0]):

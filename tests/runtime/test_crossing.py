@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from engines import HeldEngine, HeldShard, drained, inside, settled
 from games import begin, play, points_of
+from opening import Opener
 
 from pictact_actors import (
     AddTrophy,
@@ -53,14 +54,14 @@ USERS = [user_in(shard) for shard in range(SHARDS)]
 
 
 @pytest.fixture
-def store(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
+def store(open_store: Opener, held: HeldEngine) -> Store:
     """A store on a held engine, with a match in each shard."""
     store: Store = open_store(engine=held, shards=SHARDS)
     begin(store, *(post_in(shard) for shard in range(SHARDS)))
     return store
 
 
-def given(store: Store, replies: Iterable[Reply[Any]]) -> list[object]:
+def given(replies: Iterable[Reply[Any]]) -> list[object]:
     return [reply.get() for reply in replies]
 
 
@@ -104,7 +105,7 @@ def test_a_crossing_holds_up_its_own_groups_only(store: Store, held: HeldEngine)
     play(store, {USERS[0]: 1, USERS[1]: 2}, post_in(0))
     held.hold()
     completing = store.ask(CompleteMatch(post_in(0)))
-    settled(store)
+    held.wait_for_commit()
     locked = [AwardPoints(post_in(0), "ann", 1), AddTrophy(USERS[0], "cup"), AddTrophy(USERS[1], "cup")]
     waiting = store.submit(locked)
     free = store.submit([AwardPoints(post_in(shard), "ann", 1) for shard in range(1, SHARDS)])
@@ -113,10 +114,10 @@ def test_a_crossing_holds_up_its_own_groups_only(store: Store, held: HeldEngine)
     assert [len(_locks(store, shard)) for shard in range(SHARDS)] == [2, 1, 0, 0]
     held.let_one_pass()
     held.wait_for_commit()
-    assert len(given(store, [completing])) == 1
+    assert len(given([completing])) == 1
     assert not any(reply.done() for reply in [*waiting, *free])
     held.let_one_pass()
-    assert len(given(store, free)) == 5
+    assert len(given(free)) == 5
     held.let_go()
     with pytest.raises(MatchClosed):
         waiting[0].get()
@@ -148,7 +149,7 @@ def test_calls_that_waited_for_a_crossing_are_done_in_order(store: Store, held: 
         replies.append(store.ask(message))
         settled(store)
     held.let_go()
-    given(store, replies)
+    given(replies)
     assert store.lifetime("ann").trophies == ["one", "two", "three", "four"]
     assert [entry.cause for entry in store.entries()][-6:] == [
         "complete_match",
@@ -175,7 +176,7 @@ def test_crossings_with_the_same_groups_in_opposite_orders_all_finish(store: Sto
     for n in range(50):
         forward = scores(n, 0, 1, 2, 3)
         replies += [put(store, forward), put(store, dict(reversed(forward.items())))]
-    given(store, replies)
+    given(replies)
     assert {store.score(post_in(shard), "ann").points for shard in range(SHARDS)} <= set(range(50))
 
 
@@ -202,7 +203,7 @@ def test_any_overlapping_crossings_finish_and_leave_no_lock(store: Store, seed: 
     drained(store)
 
 
-def test_a_step_beyond_its_limit_is_refused_and_leaves_nothing_locked(open_store) -> None:  # noqa: ANN001
+def test_a_step_beyond_its_limit_is_refused_and_leaves_nothing_locked(open_store: Opener) -> None:
     store = open_store(":memory:", commit_bytes_max=2_000)
     begin(store)
     play(store, {f"u{n}": n for n in range(50)})
@@ -240,7 +241,7 @@ def test_a_crossing_whose_deadline_passed_while_it_waited_never_happens(store: S
 
 @pytest.mark.parametrize("shards", [1, SHARDS])
 def test_a_crossing_that_conflicts_is_decided_again_behind_what_it_followed(
-    open_store,  # noqa: ANN001
+    open_store: Opener,
     held: HeldEngine,
     shards: int,
 ) -> None:
@@ -313,15 +314,14 @@ def test_a_crossing_relies_on_the_oldest_state_of_a_shard_that_it_saw() -> None:
     assert not batch.is_current()
 
 
-def test_work_in_a_shard_is_shared_fairly_with_a_long_crossing(open_store) -> None:  # noqa: ANN001
+def test_work_in_a_shard_is_shared_fairly_with_a_long_crossing(open_store: Opener) -> None:
     store = open_store(":memory:", shards=1)
     begin(store, "big", "small")
-    for replies in [store.submit([AwardPoints("big", f"u{n}", n) for n in range(3_000)])]:
-        given(store, replies)
+    given(store.submit([AwardPoints("big", f"u{n}", n) for n in range(3_000)]))
     with HeldShard(store.runtime.links[0]):
         completing = store.ask(CompleteMatch("big"))
         quick = [store.ask(AwardPoints("small", "ann", 1)) for _ in range(3)]
-    given(store, quick)
+    given(quick)
     assert not completing.done()
     assert len(completing.get()) == 3_000
 
@@ -366,5 +366,5 @@ def test_putting_with_a_request_id_is_done_once_wherever_its_home_is(store: Stor
     with pytest.raises(InvalidValue, match="different command"):
         store.put_many({**first, **scores(6, order[0])}, request_id="r1")
     replies = [store.ask(PutMany(scores(7, *order), "r2")) for _ in range(5)]
-    given(store, replies)
+    given(replies)
     assert [entry.cause for entry in store.entries()].count("put_many") == 2

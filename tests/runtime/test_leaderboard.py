@@ -73,9 +73,7 @@ def test_a_lifetime_board_is_a_plain_sort_by_its_total(by: str, lifetimes: list[
     latest = {lifetime.user: lifetime for lifetime in lifetimes}
     order = sorted(latest.values(), key=lambda at: (-getattr(at, by), at.user))
     ranks = [1 + sum(getattr(other, by) > getattr(at, by) for other in order) for at in order]
-    expected = [
-        Standing(rank, at.user, at.total_points, at.total_wins) for rank, at in zip(ranks, order, strict=True)
-    ]
+    expected = [Standing(rank, at.user, at.total_points, at.total_wins) for rank, at in zip(ranks, order, strict=True)]
     assert board.page(50, 0) == expected
     assert board.page(3, 2) == expected[2:5]
     assert [board.standing(line.user) for line in expected] == expected

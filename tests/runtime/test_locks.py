@@ -136,38 +136,51 @@ def test_releasing_what_holds_nothing_changes_nothing(table: LockTable) -> None:
 ARRIVALS = st.lists(st.one_of(SOME_GROUPS, st.sampled_from([A, B, C])), max_size=40)
 
 
-@given(ARRIVALS, st.randoms())
-def test_everybody_is_served_and_in_order_of_arrival_within_a_group(arrivals: list[Any], random: Any) -> None:
-    table = LockTable()
-    order: dict[str, list[object]] = {A: [], B: [], C: []}
-    served: dict[str, list[object]] = {A: [], B: [], C: []}
-    inside: list[Crosser] = []
+class Order:
+    """Who came to each group, and who was served there."""
 
-    def let_in(calls: Iterable[Call], crossers: Iterable[Any]) -> None:
-        for item in calls:
-            served[item.command.group].append(item)
-        for crosser in crossers:
-            inside.append(crosser)
-            for group in crosser.groups:
-                served[group].append(crosser)
+    def __init__(self) -> None:
+        self.came: dict[str, list[object]] = {A: [], B: [], C: []}
+        self.served: dict[str, list[object]] = {A: [], B: [], C: []}
+        self.inside: list[Crosser] = []
+        self._table = LockTable()
 
-    for arrival in arrivals:
+    def arrive(self, arrival: Any) -> None:
+        """Let a call come to a group, or a crossing to several."""
         if isinstance(arrival, str):
             item = call(arrival)
-            order[arrival].append(item)
-            if not table.hold_up(arrival, item):
-                let_in([item], [])
-        else:
-            crosser = Crosser(arrival)
-            for group in arrival:
-                order[group].append(crosser)
-            if table.acquire(crosser, arrival):  # type: ignore[arg-type]  # the same
-                let_in([], [crosser])
-        if inside and random.random() < 0.5:
-            calls, ready, _ = release(table, inside.pop(random.randrange(len(inside))))
-            let_in(calls, ready)
-    while inside:
-        calls, ready, _ = release(table, inside.pop(random.randrange(len(inside))))
-        let_in(calls, ready)
-    assert served == order
-    assert len(table) == 0
+            self.came[arrival].append(item)
+            if not self._table.hold_up(arrival, item):
+                self._serve([item], [])
+            return
+        crosser = Crosser(arrival)
+        for group in arrival:
+            self.came[group].append(crosser)
+        if self._table.acquire(crosser, arrival):  # type: ignore[arg-type]  # as much of a crossing as is needed
+            self._serve([], [crosser])
+
+    def leave(self, random: Any) -> None:
+        """Let one of the crossings that are inside go."""
+        calls, ready, _ = release(self._table, self.inside.pop(random.randrange(len(self.inside))))
+        self._serve(calls, ready)
+
+    def _serve(self, calls: Iterable[Call], crossers: Iterable[Any]) -> None:
+        for item in calls:
+            self.served[item.command.group].append(item)
+        for crosser in crossers:
+            self.inside.append(crosser)
+            for group in crosser.groups:
+                self.served[group].append(crosser)
+
+
+@given(ARRIVALS, st.randoms())
+def test_everybody_is_served_and_in_order_of_arrival_within_a_group(arrivals: list[Any], random: Any) -> None:
+    order = Order()
+    for arrival in arrivals:
+        order.arrive(arrival)
+        if order.inside and random.random() < 0.5:
+            order.leave(random)
+    while order.inside:
+        order.leave(random)
+    assert order.served == order.came
+    assert len(order._table) == 0

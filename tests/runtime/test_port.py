@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from engines import PATIENCE_S, HeldEngine, HeldShard, drained, settled
 from games import begin, points_of
+from opening import Opener
+from waiting import until
 
 from pictact_actors import AwardPoints, CommitFailed, Overloaded, RequestTimeout, Store, StoreClosed, StoreFailed
 from pictact_actors.clock import monotonic
@@ -19,7 +21,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def one(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
+def one(open_store: Opener, held: HeldEngine) -> Store:
     """A store of one shard with room for four writes, on a held engine, with a match."""
     store: Store = open_store(engine=held, shards=1, in_flight_max=4, commit_group_max=4)
     begin(store)
@@ -28,7 +30,7 @@ def one(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
 
 
 @pytest.fixture
-def many(open_store, held: HeldEngine) -> Store:  # noqa: ANN001
+def many(open_store: Opener, held: HeldEngine) -> Store:
     """A store with room for everybody, on a held engine, with a match."""
     store: Store = open_store(engine=held)
     begin(store)
@@ -239,8 +241,7 @@ def test_messages_that_wait_for_room_are_refused_when_the_store_closes(one: Stor
         futures = send(port, 9)
         await off_loop(held.wait_for_commit)
         closing = off_loop(one.close)
-        while one.runtime._closed is None:
-            await asyncio.sleep(0)
+        await off_loop(lambda: until(lambda: one.runtime._closed))
         held.let_go()
         assert await points(futures) == [1] * 4 + [StoreClosed] * 5
         await closing

@@ -9,6 +9,7 @@ import pykka
 import pytest
 from engines import HeldEngine, HeldShard, drained, inside, settled
 from games import begin, points_of
+from opening import Opener
 
 from pictact_actors import AwardPoints, NotFound, RequestTimeout, ShardRestarted, Store
 from pictact_actors.clock import SystemClock
@@ -17,7 +18,7 @@ from pictact_actors.runtime import crossing
 
 
 @pytest.fixture
-def one(open_store) -> Store:  # noqa: ANN001
+def one(open_store: Opener) -> Store:
     """A store of one shard with a match."""
     store: Store = open_store(":memory:", shards=1)
     begin(store)
@@ -82,7 +83,7 @@ class Fickle(SystemClock):
         return super().now()
 
 
-def test_a_clock_that_fails_once_harms_only_what_was_being_decided(open_store) -> None:  # noqa: ANN001
+def test_a_clock_that_fails_once_harms_only_what_was_being_decided(open_store: Opener) -> None:
     clock = Fickle()
     store = open_store(":memory:", shards=1, clock=clock)
     begin(store)
@@ -93,7 +94,7 @@ def test_a_clock_that_fails_once_harms_only_what_was_being_decided(open_store) -
     drained(store)
 
 
-def test_a_decision_is_made_on_what_was_decided_before_it_durable_or_not(open_store, held: HeldEngine) -> None:  # noqa: ANN001
+def test_a_decision_is_made_on_what_was_decided_before_it_durable_or_not(open_store: Opener, held: HeldEngine) -> None:
     store = open_store(engine=held, shards=1)
     begin(store)
     held.hold()

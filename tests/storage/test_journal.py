@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commits import GROUPS, Put, put
@@ -130,6 +131,26 @@ def test_entries_are_those_of_the_moment_of_the_call(disk: Disk) -> None:
     assert [entry.changes["k"] for entry in pinned] == [b"1", BIG]
 
 
+class Growing(Journal):
+    """Something happens right after somebody has looked where the end is."""
+
+    meanwhile: list[Callable[[], object]]
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "_end" and self.meanwhile:
+            self.meanwhile.pop()()
+        return value
+
+
+def test_a_group_appended_between_two_looks_does_not_confuse_a_reader(disk: Disk) -> None:
+    journal = disk.open()
+    append(journal, b"1")
+    Growing.meanwhile = [lambda: append(journal, b"2")]
+    journal.__class__ = Growing
+    assert (values(journal), values(journal)) == ([b"1"], [b"1", b"2"])
+
+
 @pytest.fixture
 def hasty_threads() -> Iterator[None]:
     interval = sys.getswitchinterval()
@@ -198,6 +219,15 @@ def test_a_segment_that_is_not_what_it_was_is_named(disk: Disk, harm: Callable[[
     harm(disk)
     with pytest.raises(StoreDamaged, match=segment_name(2)):
         values(disk.open())
+
+
+def test_a_frame_that_breaks_while_the_journal_is_open_is_named(disk: Disk) -> None:
+    journal = disk.open()
+    append(journal, b"1", b"2", b"3")
+    data = disk.segment(1).read_bytes()
+    disk.segment(1).write_bytes(data[:HEADER_BYTES] + b"?" + data[HEADER_BYTES + 1 :])
+    with pytest.raises(StoreDamaged, match=f"{segment_name(1)} at byte {HEADER_BYTES} breaks off.* 3 were committed"):
+        values(journal)
 
 
 def test_a_journal_without_segments_is_damage(disk: Disk) -> None:

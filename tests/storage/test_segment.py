@@ -151,6 +151,13 @@ def test_a_torn_frame_whose_first_sector_never_arrived_is_a_torn_tail(path: Path
     assert tail_of(path) == (end, 512 + len(b"the rest of a frame"))
 
 
+def test_garbage_that_looks_like_frames_is_a_torn_tail(path: Path) -> None:
+    (end,) = written(path, b"whole")
+    garbage = b"?" + b"PTFR" * 20 + b"?"
+    overwrite(path, end, garbage)
+    assert tail_of(path) == (end, len(garbage))
+
+
 def test_a_whole_frame_behind_a_broken_one_is_damage_with_its_place(path: Path) -> None:
     first, _, _ = written(path, b"first", b"second", b"third")
     flip(path, (first + FRAME_BYTES) * 8)

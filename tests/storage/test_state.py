@@ -19,12 +19,14 @@ from waiting import PATIENCE_S, until
 
 from pictact_actors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.storage import state as state_module
+from pictact_actors.storage.engine import Entry
 from pictact_actors.storage.state import State
 
 
 @pytest.fixture
 def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Following]:
     monkeypatch.setattr(state_module, "_RETRY_S", 0.005)
+    monkeypatch.setattr(state_module, "_GATHER_S", 0.005)
     subject = Following(tmp_path / "home")
     yield subject
     subject.state.close()
@@ -205,6 +207,23 @@ def test_opening_again_shows_nothing_that_is_not_published(subject: Following) -
     subject.note({"failed": b"not yet", "unpublished": b"1"})
     subject.settle()
     assert dict(subject.state.scan("")) == {"failed": b"1"}
+
+
+def test_a_journal_that_does_not_read_is_asked_again_until_it_does(
+    subject: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = [StoreDamaged("for a while")] * 3
+
+    def entries(from_seq: int) -> Iterator[Entry]:
+        if damaged:
+            raise damaged.pop()
+        return subject.entries(from_seq)
+
+    monkeypatch.setattr(subject.state, "_replay", entries)
+    subject.state.start()
+    subject.fail()
+    subject.settle()
+    assert (damaged, dict(subject.state.scan(""))) == ([], subject.expected())
 
 
 def test_reads_go_on_while_there_is_no_room_to_open_again(subject: Following) -> None:
