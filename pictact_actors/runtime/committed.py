@@ -16,11 +16,13 @@ from pictact_actors.errors import NotFound, StoreClosed
 from pictact_actors.model import codec, keys
 from pictact_actors.model.records import Lifetime, Record, Score
 from pictact_actors.runtime.cache import SMALL_BYTES, Cache
-from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard
+from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard, LifetimeBoards
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.engine import Engine, Problem
 
 T = TypeVar("T")
+_LOADS = 16
+"""Boards that can be loaded at the same time, at the most."""
 
 
 class Committed:
@@ -30,8 +32,9 @@ class Committed:
         self._engine = engine
         self._cache = Cache(cache_bytes_max)
         self._boards = Boards(board_players_max)
-        self._lifetime_boards: dict[str, LifetimeBoard] = {}
+        self._lifetime_boards = LifetimeBoards()
         self._moment = threading.Lock()
+        self._loads = [threading.Lock() for _ in range(_LOADS)]
         self._publishing = False
         self._version = 0
         self._closed: StoreClosed | None = None
@@ -149,38 +152,60 @@ class Committed:
                     return read(board)
             if self.get(keys.match_key(post_id)) is None:
                 raise NotFound(keys.match_key(post_id))
-            self._load_board(post_id)
+            with self._one_load(post_id):
+                self._load_board(post_id)
 
     def on_lifetime_board(self, by: str, read: Callable[[LifetimeBoard], T]) -> T:
-        """Read the leaderboard of all players by a lifetime total."""
-        self.require_open()
-        with self._moment:
-            board = self._lifetime_boards.get(by)
-            if board is None:
-                board = LifetimeBoard(by)
-                for key, value in self._engine.scan("lifetime:"):
-                    board.put(_lifetime(codec.decode(key, value)))
-                self._lifetime_boards[by] = board
-            return read(board)
+        """Read the leaderboard of all players by a lifetime total, loading it if need be."""
+        while True:
+            with self._moment:
+                self.require_open()
+                board = self._lifetime_boards.get(by)
+                if board is not None:
+                    return read(board)
+            with self._one_load(by):
+                self._load_lifetime_board(by)
+
+    def _one_load(self, board: str) -> threading.Lock:
+        """Return the lock that lets one reader load a board while others who ask for it wait for that."""
+        return self._loads[hash(board) % len(self._loads)]
 
     def _load_board(self, post_id: str) -> None:
-        """Load a board from one moment, without holding anybody up; begin again if something was published since."""
-        board = Board()
-        version = self._version
-        for _, record in self.scan(keys.score_key(post_id, "")):
-            if isinstance(record, Score):
-                board.put(record)
+        """Load a board from one moment, without holding writers up; what is published meanwhile follows in the end."""
+        loaded: Board | None = None
         with self._moment:
-            if self._version != version:
-                self._bring_forward(board, post_id)
-            if self._boards.get(post_id) is None:
-                self._boards.add(post_id, board)
+            boards = self._boards
+            if boards.get(post_id) is not None:
+                return
+            pairs = self._engine.scan(keys.score_key(post_id, ""))
+            loading = boards.begin(post_id)
+        try:
+            board = Board()
+            for _, record in self._decode_all(pairs):
+                if isinstance(record, Score):
+                    board.put(record)
+            loaded = board
+        finally:
+            with self._moment:
+                boards.end(post_id, loading, loaded)
 
-    def _bring_forward(self, board: Board, post_id: str) -> None:
-        for key, value in self._engine.scan(keys.score_key(post_id, "")):
-            record = codec.decode(key, value)
-            if isinstance(record, Score):
-                board.put(record)
+    def _load_lifetime_board(self, by: str) -> None:
+        """Load a board of all players in the same way."""
+        loaded: LifetimeBoard | None = None
+        with self._moment:
+            boards = self._lifetime_boards
+            if boards.get(by) is not None:
+                return
+            pairs = self._engine.scan("lifetime:")
+            loading = boards.begin()
+        try:
+            board = LifetimeBoard(by)
+            for _, record in self._decode_all(pairs):
+                board.put(_lifetime(record))
+            loaded = board
+        finally:
+            with self._moment:
+                boards.end(loading, loaded)
 
     # -- publishing (the committer's)
 
@@ -213,15 +238,12 @@ class Committed:
 
     def _show_on_boards(self, key: str, record: Record | None, value: bytes | None) -> None:
         if key.startswith("score:"):
-            if len(self._boards):
+            if self._boards:
                 _, post_id, user = key.split(":")
                 self._boards.publish(post_id, user, _score(record or _decoded(key, value)))
         elif self._lifetime_boards:
             current = record or _decoded(key, value)
-            for board in self._lifetime_boards.values():
-                board.remove(key[len("lifetime:") :])
-                if current is not None:
-                    board.put(_lifetime(current))
+            self._lifetime_boards.publish(key[len("lifetime:") :], None if current is None else _lifetime(current))
 
     def forget(self, groups: frozenset[str]) -> None:
         """Read the records of some groups anew: another host has written them."""
@@ -230,7 +252,7 @@ class Committed:
             self._version += 1
             for group in groups:
                 self._boards.drop(group.removeprefix("match:"))
-            self._lifetime_boards.clear()
+            self._lifetime_boards.drop()
 
     # -- the end
 
@@ -246,7 +268,7 @@ class Committed:
             self._version += 1  # what a reader has on its way into the cache comes too late
             self._cache.clear()
             self._boards = Boards(1)
-            self._lifetime_boards = {}
+            self._lifetime_boards = LifetimeBoards()
 
     def abandon(self, reason: StoreClosed) -> None:
         """Refuse reads in a forked child, where locks may be held by threads that are not there."""

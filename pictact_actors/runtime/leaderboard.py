@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 from sortedcontainers import SortedList
 
@@ -16,6 +17,7 @@ from pictact_actors.model.records import Lifetime, Score, Standing
 from pictact_actors.model.validate import Number
 
 _FIRST = float("-inf")
+R = TypeVar("R", Score, Lifetime)
 
 
 class Board:
@@ -107,6 +109,66 @@ class LifetimeBoard:
         return Standing(rank, user, lifetime.total_points, lifetime.total_wins, lifetime.matches_played)
 
 
+class Loading(Generic[R]):
+    """A board that is being read from one moment: what is published meanwhile is put on it in the end."""
+
+    __slots__ = ("missed", "void")
+
+    def __init__(self) -> None:
+        self.missed: list[tuple[str, R | None]] = []
+        self.void = False
+
+    def bring_forward(self, board: Board | LifetimeBoard) -> None:
+        """Do to the board what it missed."""
+        for user, record in self.missed:
+            if record is None:
+                board.remove(user)
+            else:
+                board.put(record)  # type: ignore[arg-type]  # a score for a board, a lifetime for a lifetime board
+
+
+class LifetimeBoards:
+    """The leaderboards of all players in memory, by total."""
+
+    def __init__(self) -> None:
+        self._boards: dict[str, LifetimeBoard] = {}
+        self._loading: list[Loading[Lifetime]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._boards or self._loading)
+
+    def get(self, by: str) -> LifetimeBoard | None:
+        """Return a board that is loaded."""
+        return self._boards.get(by)
+
+    def begin(self) -> Loading[Lifetime]:
+        """Follow what is published from now on, for a board that is being loaded."""
+        self._loading.append(Loading())
+        return self._loading[-1]
+
+    def end(self, loading: Loading[Lifetime], board: LifetimeBoard | None) -> None:
+        """Keep a board that was loaded (None if that failed), unless another host has written players since."""
+        self._loading.remove(loading)
+        if board is not None and not loading.void:
+            loading.bring_forward(board)
+            self._boards.setdefault(board.by, board)
+
+    def publish(self, user: str, lifetime: Lifetime | None) -> None:
+        """Follow a committed lifetime."""
+        for loading in self._loading:
+            loading.missed.append((user, lifetime))
+        for board in self._boards.values():
+            board.remove(user)
+            if lifetime is not None:
+                board.put(lifetime)
+
+    def drop(self) -> None:
+        """Forget all boards, also those being loaded."""
+        self._boards.clear()
+        for loading in self._loading:
+            loading.void = True
+
+
 class Boards:
     """The post leaderboards in memory, bounded by the number of players on them."""
 
@@ -114,9 +176,13 @@ class Boards:
         self._players_max = players_max
         self._players = 0
         self._boards: OrderedDict[str, Board] = OrderedDict()
+        self._loading: dict[str, list[Loading[Score]]] = {}
 
     def __len__(self) -> int:
         return len(self._boards)
+
+    def __bool__(self) -> bool:
+        return bool(self._boards or self._loading)
 
     def get(self, post_id: str) -> Board | None:
         """Return a board that is loaded, and note its use."""
@@ -127,17 +193,39 @@ class Boards:
 
     def add(self, post_id: str, board: Board) -> None:
         """Keep a loaded board; the least recently used ones make room for it."""
-        self.drop(post_id)
+        self._forget(post_id)
         self._boards[post_id] = board
         self._count(len(board))
 
+    def begin(self, post_id: str) -> Loading[Score]:
+        """Follow what is published about a post from now on, for its board that is being loaded."""
+        loading: Loading[Score] = Loading()
+        self._loading.setdefault(post_id, []).append(loading)
+        return loading
+
+    def end(self, post_id: str, loading: Loading[Score], board: Board | None) -> None:
+        """Keep a board that was loaded (None if that failed), unless it was dropped meanwhile."""
+        self._loading[post_id].remove(loading)
+        if not self._loading[post_id]:
+            del self._loading[post_id]
+        if board is not None and not loading.void and post_id not in self._boards:
+            loading.bring_forward(board)
+            self.add(post_id, board)
+
     def drop(self, post_id: str) -> None:
-        """Forget a board; it is loaded anew when it is asked for."""
+        """Forget a board, also one being loaded; it is loaded anew when it is asked for."""
+        for loading in self._loading.get(post_id, ()):
+            loading.void = True
+        self._forget(post_id)
+
+    def _forget(self, post_id: str) -> None:
         dropped = self._boards.pop(post_id, None)
         self._players -= 0 if dropped is None else len(dropped)
 
     def publish(self, post_id: str, user: str, score: Score | None) -> None:
-        """Follow a committed score, if its board is loaded."""
+        """Follow a committed score, if its board is loaded or being loaded."""
+        for loading in self._loading.get(post_id, ()):
+            loading.missed.append((user, score))
         board = self._boards.get(post_id)
         if board is None:
             return

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from engines import PATIENCE_S
 
-from pictact_actors import AwardPoints, InvalidKey, Match, NotFound, Score, StoreClosed
+from pictact_actors import AwardPoints, InvalidKey, Lifetime, Match, NotFound, Score, StoreClosed, StoreDamaged
 from pictact_actors.model.codec import encode
 from pictact_actors.model.records import Record
 from pictact_actors.runtime.committed import Committed
@@ -194,21 +194,109 @@ def test_a_scan_shows_the_moment_it_began(world: World) -> None:
     assert dict(pairs) == {ANN: score("ann", 1), BOB: score("bob", 1)}
 
 
-@pytest.mark.parametrize("writes", ["when the scan is done", "all the time"])
-def test_a_board_that_is_loaded_while_scores_are_published_is_right(world: World, writes: str) -> None:
-    world.commit(score("ann", 1), score("bob", 2))
-    scan, left = world.engine.scan, iter([3] if writes == "when the scan is done" else [3, 4, 5])
+def scan_slowly(world: World, meanwhile: Callable[[], object]) -> list[str]:
+    """Let something happen in the middle of every scan; note the scans."""
+    scan, scans = world.engine.scan, []
 
     def slow_scan(prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
-        yield from list(scan(prefix, after))
-        points = next(left, None)
-        if points is not None and not world.committed._moment.locked():
-            world.commit(score("ann", points), score("cat", points + 1))
+        return with_pause(list(scan(prefix, after)))
+
+    def with_pause(pairs: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        scans.append("scan")
+        yield from pairs[:1]
+        meanwhile()
+        yield from pairs[1:]
 
     world.engine.scan = slow_scan  # type: ignore[method-assign]  # a scan that takes long
-    world.board()
+    return scans
+
+
+def test_a_board_is_loaded_while_scores_are_published_and_holds_no_writer_up(world: World) -> None:
+    world.commit(score("ann", 1), score("bob", 2), score("eve", 0))
+
+    def write() -> None:
+        world.commit(score("ann", 3), score("cat", 4))
+        world.commit(score("ann", 5), carried=False)
+        world.delete("score:t3_a:eve")
+
+    scans = scan_slowly(world, write)
+    assert world.board() == [("ann", 5), ("cat", 4), ("bob", 2)]
     world.commit(score("dan", 9))
-    assert world.board() == [("dan", 9), ("cat", 4), ("ann", 3), ("bob", 2)]
+    assert world.board() == [("dan", 9), ("ann", 5), ("cat", 4), ("bob", 2)]
+    assert len(scans) == 1
+
+
+def lifetimes(world: World) -> list[tuple[str, int]]:
+    page = world.committed.on_lifetime_board("total_wins", lambda board: board.page(10, 0))
+    return [(line.user, line.wins) for line in page]
+
+
+def test_a_lifetime_board_is_loaded_while_players_win_and_holds_no_writer_up(world: World) -> None:
+    world.commit(Lifetime("ann", 1), Lifetime("bob", 2))
+    scans = scan_slowly(world, lambda: world.commit(Lifetime("ann", 3), Lifetime("cat", 1)))
+    assert lifetimes(world) == [("ann", 3), ("bob", 2), ("cat", 1)]
+    world.commit(Lifetime("cat", 9), carried=False)
+    assert lifetimes(world) == [("cat", 9), ("ann", 3), ("bob", 2)]
+    assert len(scans) == 1
+
+
+class Watched:
+    """A lock that says how many came to it."""
+
+    def __init__(self) -> None:
+        self.came = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came.release()
+        assert self._lock.acquire(timeout=PATIENCE_S)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("ask", [World.board, lifetimes])
+def test_many_who_ask_for_a_board_at_once_load_it_once(world: World, ask: Callable[[World], object]) -> None:
+    world.commit(score("ann", 1), Lifetime("ann", 1))
+    watched = Watched()
+    world.committed._loads = [watched]  # type: ignore[list-item]  # as much of a lock as is needed
+    scans = scan_slowly(world, lambda: [watched.came.acquire(timeout=PATIENCE_S) for _ in range(8)])
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask, world) for _ in range(8)]
+        assert [answer.result(PATIENCE_S) for answer in answers] == [[("ann", 1)]] * 8
+    assert len(scans) == 1
+
+
+def test_what_another_host_writes_while_a_board_is_loaded_is_on_it(world: World) -> None:
+    world.commit(score("ann", 1), Lifetime("ann", 1))
+    others = iter([True])
+
+    def another_host() -> None:
+        if next(others, False):
+            world.engine._records[ANN] = encode(score("ann", 7))
+            world.engine._records["lifetime:ann"] = encode(Lifetime("ann", 7))
+            world.committed.forget(frozenset({"match:t3_a", "lifetime:ann"}))
+
+    scan_slowly(world, another_host)
+    assert world.board() == [("ann", 7)]
+    others = iter([True])
+    assert lifetimes(world) == [("ann", 7)]
+
+
+def test_a_board_that_could_not_be_loaded_is_loaded_when_it_is_asked_for_again(world: World) -> None:
+    world.commit(score("ann", 1), Lifetime("ann", 1))
+    errors = iter([StoreDamaged("a block"), None, StoreDamaged("a block"), None])
+
+    def damage() -> None:
+        error = next(errors)
+        if error is not None:
+            raise error
+
+    scan_slowly(world, damage)
+    for ask in (world.board, lambda: lifetimes(world)):
+        with pytest.raises(StoreDamaged):
+            ask()
+        assert ask() == [("ann", 1)]
 
 
 def test_a_board_needs_its_match(world: World) -> None:
