@@ -20,7 +20,6 @@ STORAGE_FULL = "storage_full"
 STATE_WRITE_FAILED = "state_write_failed"
 DRAIN_INCOMPLETE = "drain_incomplete"
 RULE_FAILED = "rule_failed"
-LINE_SKIPPED = "line_skipped"
 
 _logger = structlog.wrap_logger(
     logging.getLogger("pictact_actors"),

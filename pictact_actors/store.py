@@ -50,7 +50,7 @@ class Store(Verbs):
         """Run on an engine; use `Store.open` instead."""
         self._runtime = Runtime(engine, config, clock)
         self._queries = Queries(self._runtime.committed)
-        self._find = self._runtime.committed.find
+        self._get = self._runtime.committed.get
         keep_track(self._runtime)
 
     @classmethod
@@ -123,7 +123,7 @@ class Store(Verbs):
 
     def score(self, post_id: str, user: str) -> Score:
         """Return a player's score in a match. Raises `NotFound`."""
-        record = self._find(f"score:{post_id}:{user}")
+        record = self._get(f"score:{post_id}:{user}")
         if record is None:
             raise NotFound(keys.score_key(post_id, user))
         return record  # type: ignore[return-value]  # the key says what it is
@@ -200,7 +200,7 @@ class Store(Verbs):
 
     def check(self) -> list[Problem]:
         """Compare everything with everything, as of one moment: relationships, sums, keys, journal and state."""
-        _, records, stored = self._runtime.committed.pinned()
+        records, stored = self._runtime.committed.pinned()
         flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records)]
         return [*flaws, *stored]
 
@@ -212,7 +212,7 @@ class Store(Verbs):
         return self._runtime.send(command, timeout).get()
 
     def _found(self, key: str) -> Record:
-        record = self._find(key)
+        record = self._get(key)
         if record is None:
             raise NotFound(key)
         return record

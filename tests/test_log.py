@@ -65,7 +65,7 @@ def test_hostile_fields_are_counted_and_nothing_raises(fields: dict[str, object]
 
 
 def test_text_that_is_no_text_is_escaped(caplog: pytest.LogCaptureFixture) -> None:
-    log.error(log.LINE_SKIPPED, line="\ud800\nforged")
+    log.error(log.RULE_FAILED, line="\ud800\nforged")
     assert caplog.records[0].getMessage().isascii()
     assert "\n" not in caplog.records[0].getMessage()
 

@@ -42,27 +42,15 @@ class Committed:
     # -- one record
 
     def get(self, key: str) -> Record | None:
-        """Return the record under a key."""
+        """Return the record under a key. Raises `InvalidKey` if there can be none: what is found was checked."""
         record = self._cache.hot.get(key)
         if record is None or self._publishing:
-            return self._get_slowly(key)
-        return record
-
-    def find(self, key: str) -> Record | None:
-        """Return the record under a key that a user made. Raises `InvalidKey` if it cannot be one."""
-        record = self._cache.hot.get(key)
-        if record is None or self._publishing:
-            keys.parse(key)
             return self._get_slowly(key)
         return record
 
     def cached(self, key: str) -> Record | None:
         """Return the record under a key if that needs no wait and no disk."""
         return None if self._publishing else self._cache.hot.get(key)
-
-    def decoded(self, key: str, value: bytes) -> Record:
-        """Decode a stored record."""
-        return codec.decode(key, value)
 
     def _get_slowly(self, key: str) -> Record | None:
         if self._publishing:
@@ -124,7 +112,7 @@ class Committed:
         self.require_open()
         with self._moment:
             pairs = self._engine.scan(prefix, after)
-        return ((key, codec.decode(key, value)) for key, value in pairs)
+        return self._decode_all(pairs)
 
     def one_and_scan(self, key: str, prefix: str) -> tuple[Record | None, list[Record]]:
         """Return the record under a key and all those under a prefix, as they are at one moment."""
@@ -134,11 +122,11 @@ class Committed:
             pairs = self._engine.scan(prefix)
         return record, [record for _, record in self._decode_all(pairs)]
 
-    def pinned(self) -> tuple[int, Iterator[tuple[str, Record]], Iterator[Problem]]:
-        """Return the present sequence number, all records of that moment, and the engine's own check of it."""
+    def pinned(self) -> tuple[Iterator[tuple[str, Record]], Iterator[Problem]]:
+        """Return all records of the present moment, and the engine's own check of it."""
         self.require_open()
         with self._moment:
-            return self._engine.seq, self._decode_all(self._engine.scan("")), self._engine.check()
+            return self._decode_all(self._engine.scan("")), self._engine.check()
 
     # -- leaderboards
 

@@ -131,14 +131,15 @@ class ShardActor(Actor):
 
     def refuse(self, calls: list[Call], error: Exception) -> None:
         """Answer calls with an error that depends on nothing staged."""
-        self.link.gate.leave(len(calls))
-        answer_all([rejected(call, error) for call in calls])
+        self._answer_now([rejected(call, error) for call in calls])
 
     def _decision(self, call: Call, when: When) -> Staged | None:
         """Return what a call leads to, or None if it becomes a crossing."""
         command = call.command
         try:
-            outcome = self._crossed(call) if command.__class__ in CROSSING_COMMANDS else decide(command, self, when)
+            outcome = (
+                self._crossed(call, when) if command.__class__ in CROSSING_COMMANDS else decide(command, self, when)
+            )
             if outcome is None:
                 return None
             records = outcome.changes
@@ -180,11 +181,11 @@ class ShardActor(Actor):
 
     # -- crossings: work over several groups, step by step
 
-    def _crossed(self, call: Call) -> Outcome | None:
+    def _crossed(self, call: Call, when: When) -> Outcome | None:
         """Begin the crossing that a command needs; return its outcome if it needs none."""
         crossing = crossing_of(call, self, self.layout)
         if crossing is None:
-            return decide(call.command, self, self.when())
+            return decide(call.command, self, when)
         if isinstance(crossing, Outcome):
             return crossing
         if crossing.stops[0].link is self.link:
