@@ -16,6 +16,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
+from pictact_actors.aio_transaction import CHUNK, AsyncTransaction, async_transact
 from pictact_actors.aio_verbs import AsyncVerbs
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
@@ -27,6 +28,7 @@ from pictact_actors.model.commands import (
 from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.runtime.port import LoopPort
+from pictact_actors.runtime.runtime import check_timeout
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.engine import Problem
 from pictact_actors.store import Store, message_of
@@ -36,8 +38,6 @@ T = TypeVar("T")
 
 _READERS = 4
 """Threads for reads that need the disk or a lock."""
-_CHUNK = 256
-"""Records that a scan fetches at once."""
 
 
 class AsyncStore(AsyncVerbs):
@@ -184,9 +184,22 @@ class AsyncStore(AsyncVerbs):
     ) -> AsyncIterator[tuple[str, Record]]:
         """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
         pairs = await self._off_loop(self._store.scan, prefix, limit=limit, after=after)
-        while chunk := await self._off_loop(lambda: list(islice(pairs, _CHUNK))):
+        while chunk := await self._off_loop(lambda: list(islice(pairs, CHUNK))):
             for pair in chunk:
                 yield pair
+
+    # -- transactions
+
+    def transaction(self, *, timeout: float | None = None) -> AsyncTransaction:
+        """Begin a transaction: `async with store.transaction() as tx`. One attempt; see `Store.transaction`."""
+        return self._begin(self._timeout_s(timeout))
+
+    async def transact(self, fn: Callable[[AsyncTransaction], Awaitable[T]], *, timeout: float | None = None) -> T:
+        """Await `fn(tx)`, commit, and return what it returned; again after a conflict, for at most `timeout` seconds.
+
+        `fn` may run more than once; see `Store.transact`.
+        """
+        return await async_transact(self._begin, fn, self._timeout_s(timeout))
 
     # -- operating
 
@@ -197,6 +210,12 @@ class AsyncStore(AsyncVerbs):
     async def statistics(self) -> Statistics:
         """Return counters and sizes."""
         return await self._off_loop(self._store.statistics)
+
+    def _begin(self, timeout_s: float) -> AsyncTransaction:
+        return AsyncTransaction(self._store.runtime, self._port, self._off_loop, timeout_s)
+
+    def _timeout_s(self, timeout: float | None) -> float:
+        return self._store.runtime.config.request_timeout_s if timeout is None else check_timeout(timeout)
 
     async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

@@ -9,6 +9,8 @@ from pictact_actors.errors import InvalidValue
 DAY_S = 86_400.0
 MIB = 1024 * 1024
 SHARDS_MAX = 256
+LEASE_S_MAX = 5.0
+"""An abandoned transaction holds nobody up for longer (promise 3)."""
 PAGE_BYTES = 4096
 PERIOD_S_MAX = 36_500 * DAY_S
 """A hundred years: what every timer and every time of the store can hold."""
@@ -28,6 +30,10 @@ class StoreConfig:
     """How long a caller waits for room and an answer, unless it says otherwise."""
     crossing_timeout_s: float = 60.0
     """The same for steps over many groups: completing a match, `put_many`."""
+    lease_s: float = 3.0
+    """How long a transaction may hold locks, at most 5 s; then it is cancelled and its commit refused."""
+    transactions_max: int = 4_096
+    """Transactions that hold locks at the same time."""
     drain_timeout_s: float = 10.0
     """How long `close` lets work in flight finish."""
     in_flight_max: int = 16_384
@@ -66,6 +72,7 @@ class StoreConfig:
             self.commit_group_max,
             "must not exceed what can be in flight (in_flight_max * shards)",
         )
+        _require(self.lease_s <= LEASE_S_MAX, "lease_s", self.lease_s, f"must be at most {LEASE_S_MAX:g}")
         _require(
             self.journal_segment_bytes >= PAGE_BYTES,
             "journal_segment_bytes",

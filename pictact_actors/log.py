@@ -19,6 +19,9 @@ TORN_TAIL_CUT = "torn_tail_cut"
 STORAGE_FULL = "storage_full"
 STATE_WRITE_FAILED = "state_write_failed"
 DRAIN_INCOMPLETE = "drain_incomplete"
+LEASE_EXPIRED = "lease_expired"
+NOTICE_FAILED = "notice_failed"
+SUPERVISOR_FAILED = "supervisor_failed"
 RULE_FAILED = "rule_failed"
 
 _logger = structlog.wrap_logger(

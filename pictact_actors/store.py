@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -19,14 +20,15 @@ from pictact_actors.model.commands import (
 )
 from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
-from pictact_actors.model.validate import check_count, check_text
-from pictact_actors.runtime.queries import Queries, require_public
+from pictact_actors.model.validate import check_page
+from pictact_actors.runtime.queries import Queries
 from pictact_actors.runtime.reply import Reply
-from pictact_actors.runtime.runtime import Runtime
+from pictact_actors.runtime.runtime import Runtime, check_timeout
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.transaction import Transaction, transact
 from pictact_actors.verbs import Verbs
 
 T = TypeVar("T")
@@ -168,11 +170,11 @@ class Store(Verbs):
 
     def get(self, key: str) -> Record:
         """Return the record under a key. Raises `NotFound`, `InvalidKey`."""
-        return self._found(require_public(key))
+        return self._found(keys.require_public(key))
 
     def get_many(self, wanted: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist among these keys, as of one moment."""
-        return self._runtime.committed.get_many([require_public(key) for key in wanted])
+        return self._runtime.committed.get_many([keys.require_public(key) for key in wanted])
 
     def put_many(
         self, records: Mapping[str, Record], *, request_id: str | None = None, timeout: float | None = None
@@ -183,13 +185,32 @@ class Store(Verbs):
 
     def scan(self, prefix: str, *, limit: int | None = None, after: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
-        check_text("prefix", prefix)
-        if after is not None:
-            check_text("after", after)
-        if limit is not None:
-            check_count("limit", limit)
+        check_page(prefix, limit, after)
         shown = ((key, record) for key, record in self._runtime.committed.scan(prefix, after) if keys.is_public(key))
-        return shown if limit is None else (pair for pair, _ in zip(shown, range(limit), strict=False))
+        return islice(shown, limit)
+
+    # -- transactions
+
+    def transaction(self, *, timeout: float | None = None) -> Transaction:
+        """Begin a transaction: `with store.transaction() as tx`. One attempt; leaving the block commits.
+
+        Each of its waits (for a lock, for the commit) takes at most `timeout` seconds. Raises `ConflictAborted`,
+        `DeadlockAborted`, `ShardRestarted`: nothing was applied, and it can be run again, as `transact` does.
+        """
+        return Transaction(self._runtime, self._timeout_s(timeout))
+
+    def transact(self, fn: Callable[[Transaction], T], *, timeout: float | None = None) -> T:
+        """Call `fn(tx)`, commit, and return what it returned; again after a conflict, for at most `timeout` seconds.
+
+        `fn` may run more than once, so it should do nothing but read and write through `tx`. Between attempts is a
+        pause of random length whose limit doubles. Raises what the last attempt raised.
+
+        >>> with Store.open(":memory:") as store:
+        ...     _ = store.add_trophy("ann", "gold")
+        ...     store.transact(lambda tx: tx.add_trophy("bob", tx.get("lifetime:ann").trophies[0])).user
+        'bob'
+        """
+        return transact(self._runtime, fn, self._timeout_s(timeout))
 
     # -- operating
 
@@ -207,6 +228,9 @@ class Store(Verbs):
     def statistics(self) -> Statistics:
         """Return counters and sizes."""
         return self._runtime.statistics()
+
+    def _timeout_s(self, timeout: float | None) -> float:
+        return self._runtime.config.request_timeout_s if timeout is None else check_timeout(timeout)
 
     def _do(self, command: Command, timeout: float | None) -> object:
         return self._runtime.send(command, timeout).get()

@@ -23,7 +23,7 @@ LAYERS = (
     {"model"},
     {"storage"},
     {"runtime"},
-    {"verbs", "aio_verbs", "store", "aio", "lifecycle", "testing"},
+    {"retrying", "verbs", "aio_verbs", "transaction", "aio_transaction", "store", "aio", "lifecycle", "testing"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -10,7 +10,7 @@ from pictact_actors.errors import InvalidValue
 from pictact_actors.model import codec, keys
 from pictact_actors.model.commands import Command, CompleteMatch, Unchanged
 from pictact_actors.model.records import OPEN_STATUSES, AnsweredRequest, Match, Record
-from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, standings
+from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, closing, open_match, settle, standings
 
 _DIGEST_BYTES = 16
 
@@ -67,6 +67,27 @@ def crosses_groups(command: Command, view: View) -> bool:
         return False
     match = view.get(keys.match_key(command.post_id))
     return isinstance(match, Match) and match.status in OPEN_STATUSES
+
+
+def participants(command: CompleteMatch, view: View) -> list[str]:
+    """Return everybody whose lifetime completing a match changes."""
+    return list(dict.fromkeys([*(at.user for at in standings(view, command.post_id)), *command.trophies]))
+
+
+def complete(command: CompleteMatch, view: View, when: When, expiry_s: float) -> Outcome:
+    """Complete an open match in one go, for a view that may read all its players' records."""
+    match = closing(open_match(view, command.post_id), when.now, expiry_s)
+    order = standings(view, command.post_id)
+    places = {at.user: at for at in order}
+    changes: dict[str, Record | None] = {match.key: match, **answering(command, order, when.now)}
+    for user in participants(command, view):
+        lifetime, played = view.get(keys.lifetime_key(user)), view.get(keys.history_key(user, command.post_id))
+        won = tuple(command.trophies.get(user, ()))
+        settled, entry = settle(lifetime, played, match, places.get(user), won, user)
+        changes[settled.key] = settled
+        if entry is not None:
+            changes[entry.key] = entry
+    return Outcome(order, changes)
 
 
 def _answer(request: AnsweredRequest, command: Command, view: View) -> object:

@@ -93,6 +93,16 @@ def parse(key: object) -> Key:
     )
 
 
+def group_under(prefix: str) -> str | None:
+    """Return the one group that every key under a prefix belongs to, or None if there can be several."""
+    match prefix.split(":"):
+        case ["round" | "score", post_id, _]:
+            return f"match:{post_id}"
+        case ["history", user, _]:
+            return f"lifetime:{user}"
+    return None
+
+
 def split(key: str) -> tuple[str, tuple[str | int, ...]]:
     """Take a key apart that was checked when it was written. Raises `ValueError` if it cannot have been."""
     kind, *ids = key.split(":")
@@ -104,6 +114,14 @@ def split(key: str) -> tuple[str, tuple[str | int, ...]]:
 def is_public(key: str) -> bool:
     """Whether users see the key (internal records are not part of the contract)."""
     return not key.startswith("request:")
+
+
+def require_public(key: object) -> str:
+    """Return a key that users may read. Raises `InvalidKey`."""
+    parse(key)
+    if not isinstance(key, str) or not is_public(key):
+        raise InvalidKey(key, "is internal to the store")
+    return key
 
 
 def shard_of(group: str, shards: int) -> int:

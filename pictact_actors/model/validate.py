@@ -97,6 +97,15 @@ def check_count(field: str, value: object) -> int:
     return value
 
 
+def check_page(prefix: object, limit: object, after: object) -> None:
+    """Check what a scan is asked for: a prefix, at most `limit` records, behind the key `after`."""
+    check_text("prefix", prefix)
+    if after is not None:
+        check_text("after", after)
+    if limit is not None:
+        check_count("limit", limit)
+
+
 def check_int(field: str, value: object) -> int:
     """Return `value` if it is an int of at most 2**53 in magnitude."""
     if type(value) is not int or not -NUMBER_MAX <= value <= NUMBER_MAX:

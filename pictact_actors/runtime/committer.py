@@ -12,13 +12,13 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pictact_actors import log
 from pictact_actors.errors import CommitFailed, StorageFull, StoreFailed
 from pictact_actors.runtime.messages import Reset
 from pictact_actors.runtime.reply import answer_all
-from pictact_actors.runtime.staging import rejected
+from pictact_actors.runtime.staging import Batch, rejected
 from pictact_actors.storage.engine import Conflict, Engine
 from pictact_actors.threads import let_others_finish
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pictact_actors.config import StoreConfig
     from pictact_actors.runtime.committed import Committed
     from pictact_actors.runtime.link import ShardLink
-    from pictact_actors.runtime.staging import Batch
 
 _GROUP_BYTES_MAX = 8 * 1024 * 1024
 """A group takes no further batch beyond this, so that small writes do not wait for many large ones."""
@@ -36,8 +35,19 @@ _IDLE_S = 60.0
 Failure = Callable[[], Exception]
 
 
+class Notice(Protocol):
+    """Something that has to happen between the commits queued before it and those after it."""
+
+    def take_effect(self) -> None:
+        """Do it, in the committer's thread."""
+        ...
+
+
 class _Stop:
     """Ends the committer after everything queued before it."""
+
+    def take_effect(self) -> None:
+        """Do nothing else."""
 
 
 _STOP: Final = _Stop()
@@ -51,8 +61,9 @@ class Committer:
         self._committed = committed
         self._clock = clock
         self._group_max = config.commit_group_max
-        self._queue: queue.SimpleQueue[Batch | _Stop] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Batch | Notice] = queue.SimpleQueue()
         self._left_over: Batch | None = None
+        self._notice: Notice | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
         self._full = False
@@ -65,9 +76,9 @@ class Committer:
         """Start committing."""
         self._thread.start()
 
-    def put(self, batch: Batch) -> None:
-        """Queue a decided batch. Any actor's."""
-        self._queue.put(batch)
+    def put(self, item: Batch | Notice) -> None:
+        """Queue a decided batch, or something that takes its place in the order of commits. Any thread's."""
+        self._queue.put(item)
 
     def stop(self, timeout_s: float) -> bool:
         """Commit what is queued, then end; False if that takes longer than `timeout_s`."""
@@ -85,15 +96,18 @@ class Committer:
             batches = self._collect()
             if batches:
                 self._process(batches)
+            if self._notice is not None:
+                self._heed(self._notice)
 
     def _collect(self) -> list[Batch]:
         """Wait for a batch, and take what is queued behind it up to the limits of a group."""
         batches: list[Batch] = []
+        self._notice = None
         commits = size_bytes = 0
         try:
             item = self._left_over or self._queue.get(timeout=_IDLE_S)
             self._left_over = None
-            while not isinstance(item, _Stop):
+            while isinstance(item, Batch):
                 commits += len(item.staged)
                 size_bytes += item.size_bytes
                 if batches and (commits > self._group_max or size_bytes > _GROUP_BYTES_MAX):
@@ -101,10 +115,17 @@ class Committer:
                     return batches
                 batches.append(item)
                 item = self._queue.get_nowait()
-            self._stopping = True
+            self._notice = item
         except queue.Empty:
             pass
         return batches
+
+    def _heed(self, notice: Notice) -> None:
+        self._stopping = notice is _STOP
+        try:
+            notice.take_effect()
+        except Exception as error:  # noqa: BLE001 - harms nobody but who it is about
+            log.error(log.NOTICE_FAILED, notice=repr(notice), cause=repr(error), exc_info=error)
 
     def _process(self, batches: list[Batch]) -> None:
         """Commit a group; whatever happens, everybody in it is answered or decided again."""
@@ -139,7 +160,7 @@ class Committer:
             self.groups += 1
             self.commits += len(writes)
         for batch in batches:
-            if batch.crossing is None:
+            if batch.holder is None:
                 batch.link.published = batch.number
         self._acknowledge(batches)
 
@@ -155,22 +176,24 @@ class Committer:
         answer_all([rejected(item.call, failure()) for batch in batches for item in batch.staged])
 
     def _leave(self, batch: Batch) -> None:
-        if batch.crossing is not None:
-            batch.crossing.release()
-            batch.crossing.home.gate.leave(len(batch.staged))
+        if batch.holder is not None:
+            batch.holder.release()
+            batch.holder.home.gate.leave(len(batch.staged))
         else:
             batch.link.gate.leave(len(batch.staged))
 
     def _decide_again(self, batch: Batch) -> None:
-        """Drop what was decided on refused records: shards decide theirs again at `Reset`, crossings set off anew."""
-        if batch.crossing is not None:
-            batch.crossing.begin()
+        """Drop what was decided on refused records: shards decide theirs again at `Reset`, holders know what to do."""
+        if batch.holder is not None:
+            error = batch.holder.refused()
+            if error is not None:
+                self._refuse([batch], lambda: error)
 
     def _reset(self, batches: Sequence[Batch]) -> None:
         """Let the shards of a refused group forget what they staged on it."""
         links: set[ShardLink] = set()
         for batch in batches:
-            links.update(batch.crossing.epochs if batch.crossing is not None else (batch.link,))
+            links.update(batch.holder.epochs if batch.holder is not None else (batch.link,))
         for link in links:
             link.epoch += 1
             link.tell(Reset(link.epoch))

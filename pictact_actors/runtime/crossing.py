@@ -9,22 +9,23 @@ Stops are in one order for everybody (posts before users, then by shard), so cro
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pictact_actors.clock import monotonic
-from pictact_actors.errors import InvalidValue, Rejected, ShardRestarted
+from pictact_actors.errors import InvalidValue, Rejected, RequestTimeout, ShardRestarted
 from pictact_actors.model import keys
 from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import CompleteMatch, PutMany
 from pictact_actors.model.deciding import answered_before, answering, crosses_groups, decide
 from pictact_actors.model.records import Match, Record, Score, Standing
 from pictact_actors.model.rules import Outcome, closing, settle, stamped
+from pictact_actors.runtime.holder import Holder
 from pictact_actors.runtime.leaderboard import Board
-from pictact_actors.runtime.messages import Arrive, Release
-from pictact_actors.runtime.staging import Batch, Staged, rejected
+from pictact_actors.runtime.messages import Arrive
+from pictact_actors.runtime.staging import RECORD_OVERHEAD_BYTES, Batch, Staged, rejected
 
 if TYPE_CHECKING:
     from pictact_actors.config import StoreConfig
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
 
 STEP_S = 0.002
 """How long a job works before other messages of its shard have their turn."""
-_RECORD_OVERHEAD_BYTES = 16
 
 CROSSING_COMMANDS = frozenset({CompleteMatch, PutMany})
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where groups live, and the limits that crossings keep to."""
+    """Where groups live, and the limits that work over several of them keeps to."""
 
+    links: Sequence[ShardLink]
     link_of: Callable[[str], ShardLink]
     config: StoreConfig
 
@@ -54,23 +55,36 @@ class Stop(NamedTuple):
     groups: list[str]
 
 
-class Crossing(ABC):
+class Crossing(Holder):
     """A command under way through the shards that own its groups.
 
-    It belongs to the one thread that works on it; messages hand it over. `epochs` says which incarnation of each
-    shard it relied on: the committer refuses it if one of them has changed since.
+    It belongs to the one thread that works on it; messages hand it over.
     """
 
     def __init__(self, call: Call, layout: Layout, stops: list[Stop]) -> None:
+        super().__init__()
         self.call = call
-        self.home = layout.link_of(call.command.group)
         self.layout = layout
         self.stops = stops
         self.position = 0
-        self.epochs: dict[ShardLink, int] = {}
-        self.visited: set[ShardLink] = set()
-        self.changes: dict[str, bytes | None] = {}
         self.size_bytes = 0
+        self._home = layout.link_of(call.command.group)
+        self._changes: dict[str, bytes | None] = {}
+
+    @property
+    def home(self) -> ShardLink:
+        """The shard that owns its command's group."""
+        return self._home
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.call.command.NAME} {self.call.command.group}"
+
+    @property
+    def changes(self) -> dict[str, bytes | None]:
+        """What it writes."""
+        return self._changes
 
     @abstractmethod
     def work(self, shard: ShardActor) -> Iterator[None]:
@@ -88,19 +102,32 @@ class Crossing(ABC):
         self.size_bytes = 0
         self.stops[0].link.tell(Arrive(self))
 
+    def refused(self) -> None:
+        """Set off again."""
+        self.begin()
+
+    def gave_up(self, shard: ShardActor) -> None:
+        """Do nothing: the command has gone another way, and is answered there."""
+
     def groups_here(self) -> list[str]:
         """Return the groups that this stop needs."""
         return self.stops[self.position].groups
 
-    def enter(self, link: ShardLink, epoch: int) -> None:
-        """Note that it has its locks in a shard, and relies on that shard's epoch."""
-        self.visited.add(link)
-        self.epochs.setdefault(link, epoch)  # a crossing may come to a shard twice; the older epoch counts
+    def groups_held(self) -> list[str]:
+        """Return the groups of the stops it has been to."""
+        return [group for stop in self.stops[: self.position] for group in stop.groups]
+
+    def enter(self, shard: ShardActor) -> None:
+        """Begin the work at this stop, unless nobody waits for it any more."""
+        if self.call.deadline < monotonic():
+            self.give_up(shard, RequestTimeout(self.call.timeout_s))
+        else:
+            shard.begin(Job(self, shard))
 
     def write(self, record: Record) -> None:
         """Add a record to the commit. Raises `InvalidValue` when it grows beyond its limit."""
         value = encode(record)
-        self.size_bytes += len(record.key) + len(value) + _RECORD_OVERHEAD_BYTES
+        self.size_bytes += len(record.key) + len(value) + RECORD_OVERHEAD_BYTES
         if self.size_bytes > self.layout.config.commit_bytes_max:
             raise InvalidValue("records", len(self.changes), "are too many for one atomic step (commit_bytes_max)")
         self.changes[record.key] = value
@@ -118,11 +145,6 @@ class Crossing(ABC):
     def give_up(self, shard: ShardActor, error: Exception) -> None:
         """Answer with an error, through the committer, and write nothing."""
         shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, shard.mark, self))
-
-    def release(self) -> None:
-        """Unlock everything, everywhere."""
-        for link in self.visited:
-            link.tell(Release(self))
 
 
 class Job:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pictact_actors.runtime.messages import BELL
+from pictact_actors.runtime.tally import Tally
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.gate import Gate
@@ -41,7 +42,7 @@ class ShardLink:
     them. What lines up before the actor gets to it is decided in one go, and wakes nobody.
     """
 
-    __slots__ = ("_calls", "_rung", "epoch", "gate", "index", "mailbox", "published")
+    __slots__ = ("_calls", "_rung", "epoch", "gate", "index", "mailbox", "published", "tally")
 
     def __init__(self, index: int, gate: Gate) -> None:
         self.index = index
@@ -49,6 +50,7 @@ class ShardLink:
         self.mailbox: Mailbox
         self.epoch = 0
         self.published = 0
+        self.tally = Tally()
         self._calls: deque[Call] = deque()
         self._rung = False
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.crossing import Crossing
+    from pictact_actors.runtime.holder import Holder
     from pictact_actors.runtime.shard import ShardActor
 
 
@@ -46,13 +47,13 @@ class Arrive:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A crossing is over; what it locked here is free."""
+    """A holder is over; what it locked here is free."""
 
-    crossing: Crossing
+    holder: Holder
 
     def apply(self, shard: ShardActor) -> None:
         """Unlock."""
-        shard.release(self.crossing)
+        shard.release(self.holder)
 
 
 @dataclass(frozen=True, slots=True)

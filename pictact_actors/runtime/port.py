@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from pictact_actors.model.commands import Command
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.runtime import Runtime
+    from pictact_actors.runtime.transaction import Errand
 
 
 class Flight(Call):
     """A call whose answer an event loop waits for."""
 
-    __slots__ = ("admitted", "future")
+    __slots__ = ("admitted", "future", "link")
 
     future: asyncio.Future[object]
     admitted: bool
+    link: ShardLink
 
 
 class LoopPort:
@@ -42,14 +44,12 @@ class LoopPort:
         timeout_s = self._runtime.timeout_of(command, timeout_s)
         command = command.checked()
         self._runtime.require_open()
-        call = Flight(command, timeout_s, monotonic() + timeout_s, self)
-        call.future = self._loop.create_future()
-        call.admitted = False
-        if not self._outbox:
-            self._loop.call_soon(self._hand_over)
-        self._outbox.setdefault(self._runtime.link_of(command.group), []).append(call)
-        self._watch(call)
-        return call.future
+        return self._line_up(self._runtime.link_of(command.group), command, timeout_s)
+
+    def run(self, errand: Errand, timeout_s: float) -> asyncio.Future[object]:
+        """Send a transaction's message to a shard, like a command."""
+        self._runtime.require_open()
+        return self._line_up(errand.link, errand.command, timeout_s)
 
     def answered(self, call: Call) -> None:
         """Take a call that has its answer. Any thread's."""
@@ -61,6 +61,17 @@ class LoopPort:
             self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:
             self._answered.clear()  # the loop is closed, nobody waits any more
+
+    def _line_up(self, link: ShardLink, command: Command, timeout_s: float) -> asyncio.Future[object]:
+        call = Flight(command, timeout_s, monotonic() + timeout_s, self)
+        call.future = self._loop.create_future()
+        call.admitted = False
+        call.link = link
+        if not self._outbox:
+            self._loop.call_soon(self._hand_over)
+        self._outbox.setdefault(link, []).append(call)
+        self._watch(call)
+        return call.future
 
     def _hand_over(self) -> None:
         outbox, self._outbox = self._outbox, {}
@@ -138,5 +149,4 @@ class LoopPort:
         """Return what a caller learns at its deadline: what found no room was not applied for certain."""
         if call.admitted:
             return RequestTimeout(call.timeout_s)
-        link = self._runtime.link_of(call.command.group)
-        return Overloaded(link.index, link.gate.in_flight, call.timeout_s)
+        return Overloaded(call.link.index, call.link.gate.in_flight, call.timeout_s)

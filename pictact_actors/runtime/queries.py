@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar, cast
 
-from pictact_actors.errors import InvalidKey, InvalidValue, NotFound
+from pictact_actors.errors import InvalidValue, NotFound
 from pictact_actors.model import keys
 from pictact_actors.model.ranking import LIFETIME_ORDERS
 from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Standing
@@ -14,14 +14,6 @@ from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.leaderboard import Board
 
 R = TypeVar("R")
-
-
-def require_public(key: object) -> str:
-    """Return a key that users may read. Raises `InvalidKey`."""
-    keys.parse(key)
-    if not isinstance(key, str) or not keys.is_public(key):
-        raise InvalidKey(key, "is internal to the store")
-    return key
 
 
 class Queries:

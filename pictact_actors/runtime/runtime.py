@@ -20,6 +20,10 @@ from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.shard import ShardActor
 from pictact_actors.runtime.statistics import ShardStatistics, Statistics
+from pictact_actors.runtime.supervisor import Supervisor
+from pictact_actors.runtime.transaction import Errand
+from pictact_actors.runtime.transactions import Transactions
+from pictact_actors.runtime.waits import WaitGraph
 from pictact_actors.storage.engine import Engine
 
 _LINKS_CACHED = 65_536
@@ -47,10 +51,14 @@ class Runtime:
         self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
         self._closed: StoreClosed | None = None
         self._closing = threading.Lock()
-        layout = Layout(self.link_of, config)
+        self.waits = WaitGraph()
+        self.layout = Layout(self.links, self.link_of, config)
+        self.transactions = Transactions(self.committed, self.committer, self.clock, self.layout)
+        self.supervisor = Supervisor(self.transactions)
         for link in self.links:
-            link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.clock, layout)
+            link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.waits, self.clock, self.layout)
         self.committer.start()
+        self.supervisor.start()
 
     def timeout_of(self, command: Command, timeout_s: float | None) -> float:
         """Return how long a caller waits for a command, in seconds: what it says, or the limit for its kind.
@@ -74,6 +82,13 @@ class Runtime:
             call.fail(error)
         else:
             link.post([call])
+        return call
+
+    def run(self, errand: Errand, timeout_s: float) -> Call:
+        """Send a transaction's message to a shard. Raises `Overloaded`, `StoreClosed`, `StoreFailed`."""
+        call = Call(errand.command, timeout_s, monotonic() + timeout_s)
+        self.admit(errand.link, 1, call.deadline)
+        errand.link.post([call])
         return call
 
     def tell(self, command: Command) -> None:
@@ -176,8 +191,10 @@ class Runtime:
         )
 
     def _shut_down(self, deadline: float) -> bool:
+        self.transactions.end_all(StoreClosed())
         drained = all(link.gate.wait_empty(deadline) for link in self.links)
         stopped = self.committer.stop(max(0.1, deadline - monotonic()))
+        self.supervisor.stop()
         for link in self.links:
             link.stop()
         self.committed.close(StoreClosed())

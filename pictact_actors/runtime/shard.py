@@ -11,48 +11,62 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 from pictact_actors import log
 from pictact_actors.clock import StoreClock, UniqueTimes, monotonic
 from pictact_actors.errors import Rejected, RequestTimeout, ShardRestarted
 from pictact_actors.model.codec import encode
+from pictact_actors.model.commands import PutMany
 from pictact_actors.model.deciding import decide
 from pictact_actors.model.records import Record
-from pictact_actors.model.rules import Outcome, When
+from pictact_actors.model.rules import NO_CHANGES, Outcome, When
 from pictact_actors.runtime.actor import Actor
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Crossing, Job, crossing_of
 from pictact_actors.runtime.locks import LockTable
 from pictact_actors.runtime.messages import STEP
 from pictact_actors.runtime.overlay import ABSENT, Overlay
 from pictact_actors.runtime.reply import Call, answer_all
-from pictact_actors.runtime.staging import Batch, Staged, rejected, staged
+from pictact_actors.runtime.staging import NOTHING, Batch, Staged, rejected, staged
+from pictact_actors.runtime.transaction import Commit, Lock
 from pictact_actors.storage.merge import merged, under
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.committed import Committed
     from pictact_actors.runtime.committer import Committer
     from pictact_actors.runtime.crossing import Layout
+    from pictact_actors.runtime.holder import Holder
     from pictact_actors.runtime.link import ShardLink, ShardMessage
+    from pictact_actors.runtime.waits import WaitGraph
 
-_NO_LOCKS: Final = LockTable()
-"""What calls see that waited for their lock already."""
+NEED_LOCKS: Final = CROSSING_COMMANDS | {Lock, Commit}
+"""Commands that work under locks."""
+ASK_FOR_LOCKS: Final = frozenset({PutMany, Lock, Commit})
+"""Commands that do not wait for a locked group as others do: they ask for it themselves, or have it."""
 
 
 class ShardActor(Actor):
     """Owner of all keys of its groups."""
 
     def __init__(
-        self, link: ShardLink, committed: Committed, committer: Committer, clock: StoreClock, layout: Layout
+        self,
+        link: ShardLink,
+        committed: Committed,
+        committer: Committer,
+        waits: WaitGraph,
+        clock: StoreClock,
+        layout: Layout,
     ) -> None:
         super().__init__()
         self.link = link
         self.clock = clock
         self.layout = layout
-        self.locks = LockTable()
+        self.locks = LockTable(self._report_wait)
         self._committed = committed
         self._committed_get = committed.get
         self._committer = committer
+        self._waits = waits
         self._epoch = link.epoch
         self._number = 0
         self._size_bytes = 0
@@ -110,11 +124,11 @@ class ShardActor(Actor):
         when = self.when()
         self._overlay.until = self._number + 1
         decided: list[Staged] = []
-        locks = _NO_LOCKS if waited else self.locks
+        locked = {} if waited else self.locks.holders
         for call in calls:
             if call.deadline < time:
                 decided.append(rejected(call, RequestTimeout(call.timeout_s)))
-            elif locks.holders and locks.hold_up(call.command.group, call):
+            elif locked and self._hold_up(call):
                 continue
             else:
                 decision = self._decision(call, when)
@@ -123,6 +137,11 @@ class ShardActor(Actor):
         if decided:
             self._hand_over(decided)
         self._deciding = []
+
+    def _hold_up(self, call: Call) -> bool:
+        """Let a call wait if its group is locked; what asks for locks itself waits as a holder."""
+        command = call.command
+        return command.__class__ not in ASK_FOR_LOCKS and self.locks.hold_up(command.group, call)
 
     def when(self) -> When:
         """Return the time of what is decided now."""
@@ -137,9 +156,7 @@ class ShardActor(Actor):
         """Return what a call leads to, or None if it becomes a crossing."""
         command = call.command
         try:
-            outcome = (
-                self._crossed(call, when) if command.__class__ in CROSSING_COMMANDS else decide(command, self, when)
-            )
+            outcome = self._with_locks(call, when) if command.__class__ in NEED_LOCKS else decide(command, self, when)
             if outcome is None:
                 return None
             records = outcome.changes
@@ -179,7 +196,21 @@ class ShardActor(Actor):
             self._unpublished.popleft()
         self._overlay.forget(published)
 
-    # -- crossings: work over several groups, step by step
+    # -- work over several groups: transactions lock here, crossings come by and work step by step
+
+    def _with_locks(self, call: Call, when: When) -> Outcome | None:
+        """Serve a command that works under locks; return its outcome if it is decided by that."""
+        command = call.command
+        if isinstance(command, Lock):
+            command.transaction.asks(call)
+            if not self.locks.acquire(command.transaction, command.groups):
+                return None
+            command.transaction.granted(self)
+            return Outcome(None, NO_CHANGES)
+        if isinstance(command, Commit):
+            self.finish(command.transaction.batch(call, self))
+            return None
+        return self._crossed(call, when)
 
     def _crossed(self, call: Call, when: When) -> Outcome | None:
         """Begin the crossing that a command needs; return its outcome if it needs none."""
@@ -199,16 +230,22 @@ class ShardActor(Actor):
         if self.locks.acquire(crossing, crossing.groups_here()):
             self.enter(crossing)
 
-    def enter(self, crossing: Crossing) -> None:
-        """Begin a crossing's work in this shard."""
+    def enter(self, holder: Holder) -> None:
+        """Go on with a holder that has all its locks here now."""
         self._forget_published()
-        crossing.enter(self.link, self._epoch)
-        if crossing.call.deadline < monotonic():
-            crossing.give_up(self, RequestTimeout(crossing.call.timeout_s))
-            return
-        self._jobs.append(Job(crossing, self))
+        self._waits.end(holder)
+        holder.rely_on(self.link, self._epoch)
+        holder.enter(self)
+
+    def begin(self, job: Job) -> None:
+        """Work on a job, after those that are there."""
+        self._jobs.append(job)
         if len(self._jobs) == 1:
             self.link.tell(STEP)
+
+    def grant(self, call: Call) -> None:
+        """Tell a transaction that it has what it waited for, once what was decided before is published."""
+        self._hand_over([staged(call, NOTHING, NO_CHANGES, None)])
 
     def step(self) -> None:
         """Do a bounded piece of the first job, then let other messages have their turn."""
@@ -219,20 +256,28 @@ class ShardActor(Actor):
             self.link.tell(STEP)
 
     def finish(self, batch: Batch) -> None:
-        """Hand a crossing that is decided to the committer."""
+        """Hand a holder's decided work to the committer."""
         self._committer.put(batch)
 
-    def release(self, crossing: Crossing) -> None:
-        """Unlock what a crossing held here and go on with what waited for it."""
+    def release(self, holder: Holder) -> None:
+        """Unlock what a holder had here and go on with what waited for it."""
         self._forget_published()
-        self._overlay.purge(self._overlay.all().keys() & crossing.changes.keys())
-        groups = self.locks.release(crossing)
+        self._overlay.purge(self._overlay.all().keys() & holder.changes.keys())
+        self._times.mark = max(self._times.mark, holder.mark)
+        self._waits.end(holder)
+        if self.locks.waits(holder):
+            holder.gave_up(self)
+        groups = self.locks.release(holder)
         while groups:
             calls, ready, groups = self.locks.pass_on(groups)
             if calls:
                 self.decide(calls, waited=True)  # they were here before who has the lock now
             for waiting in ready:
                 self.enter(waiting)
+
+    def _report_wait(self, holder: Holder, groups: tuple[str, ...], behind: AbstractSet[Holder]) -> None:
+        deadlocks = self._waits.begin(holder, groups, behind)
+        self.link.tally.add(waits=1, deadlocks=deadlocks)
 
     def reset(self, epoch: int) -> None:
         """Decide again, on fresh records and in the same order, what the committer refused and nobody answered."""

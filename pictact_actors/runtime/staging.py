@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from pictact_actors.model.records import Record
 
 if TYPE_CHECKING:
-    from pictact_actors.runtime.crossing import Crossing
+    from pictact_actors.runtime.holder import Holder
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.reply import Call
 
+RECORD_OVERHEAD_BYTES = 16
+"""What a record takes in a commit beyond its key and value, about."""
 Records = Mapping[str, Record | None]
 
 
@@ -31,9 +33,9 @@ class Staged(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Commands that one shard decided in one go. `number` counts the shard's batches, 0 for a crossing.
+    """Commands that one shard decided in one go. `number` counts the shard's batches, 0 for the work of a `holder`.
 
-    A batch of an `epoch` that its shard has left is refused. A `crossing` depends on the epochs of all its shards.
+    A batch of an `epoch` that its shard has left is refused. What a holder did depends on all its shards.
     """
 
     link: ShardLink
@@ -42,12 +44,12 @@ class Batch(NamedTuple):
     staged: Sequence[Staged]
     size_bytes: int
     mark: float
-    crossing: Crossing | None = None
+    holder: Holder | None = None
 
     def is_current(self) -> bool:
         """Whether what it was decided on still stands."""
-        if self.crossing is not None:
-            return all(link.epoch == epoch for link, epoch in self.crossing.epochs.items())
+        if self.holder is not None:
+            return self.holder.is_current()
         return self.epoch == self.link.epoch
 
 

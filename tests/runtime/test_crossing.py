@@ -303,14 +303,14 @@ def test_a_crossing_that_fails_is_answered_once_and_unlocks(store: Store, held: 
 
 def test_a_crossing_relies_on_the_oldest_state_of_a_shard_that_it_saw() -> None:
     links = [ShardLink(index, Gate(index, 10)) for index in range(2)]
-    layout = Layout(lambda _group: links[0], StoreConfig())
+    layout = Layout(links, lambda _group: links[0], StoreConfig())
     command = PutMany({"match:a": Match("a"), "lifetime:a": Match("a")})
     crossing = Putting(Call(command, 1.0, monotonic() + 1.0), command, layout)
     batch = Batch(links[0], 0, 0, [], 0, 0.0, crossing)
-    crossing.enter(links[0], 0)
+    crossing.rely_on(links[0], 0)
     links[0].epoch = 1
-    crossing.enter(links[1], 0)
-    crossing.enter(links[0], 1)
+    crossing.rely_on(links[1], 0)
+    crossing.rely_on(links[0], 1)
     assert not batch.is_current()
 
 

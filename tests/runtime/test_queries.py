@@ -8,7 +8,7 @@ import pytest
 from games import begin, play
 
 from pictact_actors import InvalidKey, InvalidValue, NotFound, Store
-from pictact_actors.runtime.queries import require_public
+from pictact_actors.model.keys import require_public
 
 BAD_IDS = ["", "a:b", "a\n", "\ud800", "x" * 129, 5, None]
 
