@@ -9,6 +9,7 @@
 """
 
 from pictact_actors.aio import AsyncStore
+from pictact_actors.aio_transaction import AsyncTransaction
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import (
     AlreadyExists,
@@ -22,8 +23,10 @@ from pictact_actors.errors import (
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    Quarantined,
     Rejected,
     RequestTimeout,
+    ShardFailed,
     ShardRestarted,
     StorageFull,
     StoreClosed,
@@ -47,12 +50,14 @@ from pictact_actors.model.commands import (
 from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Score, Standing
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.store import Store
+from pictact_actors.transaction import Transaction
 
 __all__ = [
     "AddTrophy",
     "AlreadyExists",
     "Analytics",
     "AsyncStore",
+    "AsyncTransaction",
     "AwardPoints",
     "CancelMatch",
     "CloseRound",
@@ -73,11 +78,13 @@ __all__ = [
     "Overloaded",
     "PlayedMatch",
     "Player",
+    "Quarantined",
     "RecordAnalytics",
     "Rejected",
     "RequestTimeout",
     "Round",
     "Score",
+    "ShardFailed",
     "ShardRestarted",
     "Standing",
     "Statistics",
@@ -89,6 +96,7 @@ __all__ = [
     "StoreError",
     "StoreFailed",
     "StoreLocked",
+    "Transaction",
     "UpdateMatch",
     "UpdateRound",
 ]

@@ -20,7 +20,7 @@ from pictact_actors.aio_transaction import CHUNK, AsyncTransaction, async_transa
 from pictact_actors.aio_verbs import AsyncVerbs
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
-from pictact_actors.errors import StoreClosed
+from pictact_actors.errors import Quarantined, StoreClosed
 from pictact_actors.model.commands import (
     Command,
     PutMany,
@@ -206,6 +206,10 @@ class AsyncStore(AsyncVerbs):
     async def check(self) -> list[Problem]:
         """Compare everything with everything, as of one moment."""
         return await self._off_loop(self._store.check)
+
+    async def quarantine(self) -> list[Quarantined]:
+        """Return the messages that stopped their shard twice and are not tried again."""
+        return self._store.quarantine()
 
     async def statistics(self) -> Statistics:
         """Return counters and sizes."""

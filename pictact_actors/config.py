@@ -9,8 +9,8 @@ from pictact_actors.errors import InvalidValue
 DAY_S = 86_400.0
 MIB = 1024 * 1024
 SHARDS_MAX = 256
-LEASE_S_MAX = 5.0
-"""An abandoned transaction holds nobody up for longer (promise 3)."""
+HOLD_S_MAX = 5.0
+"""Nobody holds others up for longer (promise 3)."""
 PAGE_BYTES = 4096
 PERIOD_S_MAX = 36_500 * DAY_S
 """A hundred years: what every timer and every time of the store can hold."""
@@ -34,6 +34,14 @@ class StoreConfig:
     """How long a transaction may hold locks, at most 5 s; then it is cancelled and its commit refused."""
     transactions_max: int = 4_096
     """Transactions that hold locks at the same time."""
+    wedged_after_s: float = 1.5
+    """An actor that is busy for so long without any progress is replaced. Waits for the disk do not count."""
+    restarts_max: int = 5
+    """Restarts of a shard within `restart_window_s`; one more, and it stays down until the store is reopened."""
+    restart_window_s: float = 60.0
+    """How long a restart counts."""
+    quarantine_max: int = 100
+    """Messages kept for inspection that stopped their shard twice; the oldest goes first."""
     drain_timeout_s: float = 10.0
     """How long `close` lets work in flight finish."""
     in_flight_max: int = 16_384
@@ -72,7 +80,8 @@ class StoreConfig:
             self.commit_group_max,
             "must not exceed what can be in flight (in_flight_max * shards)",
         )
-        _require(self.lease_s <= LEASE_S_MAX, "lease_s", self.lease_s, f"must be at most {LEASE_S_MAX:g}")
+        for name in ("lease_s", "wedged_after_s"):
+            _require(getattr(self, name) <= HOLD_S_MAX, name, getattr(self, name), f"must be at most {HOLD_S_MAX:g}")
         _require(
             self.journal_segment_bytes >= PAGE_BYTES,
             "journal_segment_bytes",

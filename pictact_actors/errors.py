@@ -33,6 +33,17 @@ class StoreFailed(StoreError):
         self.cause = cause
 
 
+class ShardFailed(StoreFailed):
+    """One shard could not be kept running and refuses everything until the store is reopened; others go on."""
+
+    def __init__(self, shard: int, cause: str) -> None:
+        StoreError.__init__(
+            self, f"shard {shard} was restarted too often and stays down until the store is reopened; cause: {cause}"
+        )
+        self.shard = shard
+        self.cause = cause
+
+
 class StoreDamaged(StoreFailed):
     """The files contradict each other; nothing is guessed and nothing was changed. `what` names the file and place."""
 
@@ -119,6 +130,18 @@ class ShardRestarted(Rejected):
     def __init__(self, shard: int, cause: str) -> None:
         super().__init__(f"shard {shard} could not decide the request ({cause}); nothing was applied: send it again")
         self.shard = shard
+        self.cause = cause
+
+
+class Quarantined(Rejected):
+    """The message killed its shard's actor twice and is not tried again; `message` is what it was.
+
+    It is kept for inspection (`Store.quarantine`); find out what is wrong with it before you send it again.
+    """
+
+    def __init__(self, message: object, cause: str) -> None:
+        super().__init__(f"{_shown(message)} stopped its shard twice ({cause}) and is quarantined: nothing was applied")
+        self.message = message
         self.cause = cause
 
 

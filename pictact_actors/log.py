@@ -22,6 +22,10 @@ DRAIN_INCOMPLETE = "drain_incomplete"
 LEASE_EXPIRED = "lease_expired"
 NOTICE_FAILED = "notice_failed"
 SUPERVISOR_FAILED = "supervisor_failed"
+SHARD_RESTARTED = "shard_restarted"
+SHARD_WEDGED = "shard_wedged"
+SHARD_FAILED = "shard_failed"
+MESSAGE_QUARANTINED = "message_quarantined"
 RULE_FAILED = "rule_failed"
 
 _logger = structlog.wrap_logger(

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, cast
 from pictact_actors import log
 from pictact_actors.clock import Clock, SystemClock
 from pictact_actors.config import StoreConfig
-from pictact_actors.errors import InvalidValue, NotFound
+from pictact_actors.errors import InvalidValue, NotFound, Quarantined
 from pictact_actors.lifecycle import keep_track
 from pictact_actors.model import integrity, keys
 from pictact_actors.model.commands import (
@@ -224,6 +224,13 @@ class Store(Verbs):
         records, stored = self._runtime.committed.pinned()
         flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records)]
         return [*flaws, *stored]
+
+    def quarantine(self) -> list[Quarantined]:
+        """Return the messages that stopped their shard twice and are not tried again, oldest first, with the cause.
+
+        The last `StoreConfig.quarantine_max` are kept while the store is open.
+        """
+        return list(self._runtime.supervisor.quarantine)
 
     def statistics(self) -> Statistics:
         """Return counters and sizes."""

@@ -31,6 +31,8 @@ ALL = [
     errors.DeadlockAborted("a waits for b waits for a"),
     errors.ConflictAborted("match:t3_a changed"),
     errors.ShardRestarted(2, "hung"),
+    errors.ShardFailed(2, "hung"),
+    errors.Quarantined("AwardPoints", "hung"),
     errors.StorageFull("no space left on device"),
     errors.StoreClosed(),
     errors.StoreLocked("game-data", "process 7"),

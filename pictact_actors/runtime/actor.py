@@ -8,11 +8,31 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any
 
 import pykka
 
 from pictact_actors.threads import let_others_finish
+
+
+class Mailbox:
+    """Where messages to an actor are left. What comes after its end is dropped: its successor knows all it has to."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: pykka.ActorRef[Any]) -> None:
+        self._ref = ref
+
+    def tell(self, message: object) -> None:
+        """Leave a message."""
+        with suppress(pykka.ActorDeadError):
+            self._ref.tell(message)
+
+    def stop(self) -> None:
+        """End the actor after the messages that are there."""
+        with suppress(pykka.ActorDeadError):
+            self._ref.stop(block=False)
 
 
 class Actor(pykka.ThreadingActor):
@@ -25,11 +45,11 @@ class Actor(pykka.ThreadingActor):
         return queue.SimpleQueue()
 
     @classmethod
-    def launch(cls, *args: object) -> pykka.ActorRef[Self]:
+    def launch(cls, *args: object) -> Mailbox:
         """Start the actor, out of the reach of the host's registry."""
         ref = cls.start(*args)
         pykka.ActorRegistry.unregister(ref)
-        return ref
+        return Mailbox(ref)
 
     def on_start(self) -> None:
         """Begin in the actor's own thread."""

@@ -67,6 +67,7 @@ class Committer:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
         self._full = False
+        self.committing = False
         self.failure: str | None = None
         self.mark = engine.mark
         self.groups = 0
@@ -147,14 +148,18 @@ class Committer:
             self._reset(current)
         except Conflict as conflict:
             self._resolve(current, conflict.groups)
-        except Exception as error:  # noqa: BLE001 - a failed commit is terminal, whatever failed
+        except BaseException as error:  # noqa: BLE001 - a failed commit is terminal, whatever failed
             self._fail(current, error)
+        finally:
+            self.committing = False
 
     def _commit(self, batches: Sequence[Batch]) -> None:
         writes = [item for batch in batches for item in batch.staged if item.changes]
         if writes:
             self.mark = max(self.mark, *(batch.mark for batch in batches))
+            self.committing = True
             self._engine.commit(writes, self._clock.now(), self.mark)
+            self.committing = False
             self._full = False
             self._committed.publish(writes)
             self.groups += 1
@@ -205,7 +210,7 @@ class Committer:
         for batch in batches:
             self._decide_again(batch)
 
-    def _fail(self, batches: Sequence[Batch], error: Exception) -> None:
+    def _fail(self, batches: Sequence[Batch], error: BaseException) -> None:
         self.failure = str(error)
         log.error(log.STORE_FAILED, cause=self.failure, exc_info=error)
         cause = error.cause if isinstance(error, CommitFailed) else repr(error)

@@ -10,8 +10,7 @@ Stops are in one order for everybody (posts before users, then by shard), so cro
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pictact_actors.clock import monotonic
@@ -28,24 +27,15 @@ from pictact_actors.runtime.messages import Arrive
 from pictact_actors.runtime.staging import RECORD_OVERHEAD_BYTES, Batch, Staged, rejected
 
 if TYPE_CHECKING:
-    from pictact_actors.config import StoreConfig
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.reply import Call
     from pictact_actors.runtime.shard import ShardActor
+    from pictact_actors.runtime.workplace import Workplace
 
 STEP_S = 0.002
 """How long a job works before other messages of its shard have their turn."""
 
 CROSSING_COMMANDS = frozenset({CompleteMatch, PutMany})
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where groups live, and the limits that work over several of them keeps to."""
-
-    links: Sequence[ShardLink]
-    link_of: Callable[[str], ShardLink]
-    config: StoreConfig
 
 
 class Stop(NamedTuple):
@@ -58,17 +48,20 @@ class Stop(NamedTuple):
 class Crossing(Holder):
     """A command under way through the shards that own its groups.
 
-    It belongs to the one thread that works on it; messages hand it over.
+    It belongs to the one thread that works on it; messages hand it over. `at` is the shard that has it now (None: the
+    committer), for who finds that shard dead.
     """
 
-    def __init__(self, call: Call, layout: Layout, stops: list[Stop]) -> None:
+    def __init__(self, call: Call, workplace: Workplace, stops: list[Stop]) -> None:
         super().__init__()
         self.call = call
-        self.layout = layout
+        self.workplace = workplace
         self.stops = stops
         self.position = 0
         self.size_bytes = 0
-        self._home = layout.link_of(call.command.group)
+        self.at: ShardLink | None = stops[0].link
+        workplace.crossings[self] = None
+        self._home = workplace.link_of(call.command.group)
         self._changes: dict[str, bytes | None] = {}
 
     @property
@@ -100,11 +93,24 @@ class Crossing(Holder):
         self.epochs.clear()
         self.changes.clear()
         self.size_bytes = 0
-        self.stops[0].link.tell(Arrive(self))
+        self.at = self.stops[0].link
+        self.at.tell(Arrive(self))
 
     def refused(self) -> None:
-        """Set off again."""
-        self.begin()
+        """Set off again, unless its command has been answered, or goes another way."""
+        if self.call.done():
+            self.release()
+        elif not self.over:
+            self.begin()
+
+    def is_current(self) -> bool:
+        """Whether everything it relied on still stands, and nobody did the same: it may have been begun twice."""
+        return super().is_current() and not self.call.done()
+
+    def release(self) -> None:
+        """Unlock everything, everywhere: it is over."""
+        super().release()
+        self.workplace.crossings.pop(self, None)
 
     def gave_up(self, shard: ShardActor) -> None:
         """Do nothing: the command has gone another way, and is answered there."""
@@ -128,7 +134,7 @@ class Crossing(Holder):
         """Add a record to the commit. Raises `InvalidValue` when it grows beyond its limit."""
         value = encode(record)
         self.size_bytes += len(record.key) + len(value) + RECORD_OVERHEAD_BYTES
-        if self.size_bytes > self.layout.config.commit_bytes_max:
+        if self.size_bytes > self.workplace.config.commit_bytes_max:
             raise InvalidValue("records", len(self.changes), "are too many for one atomic step (commit_bytes_max)")
         self.changes[record.key] = value
 
@@ -136,14 +142,17 @@ class Crossing(Holder):
         """Go to the next stop, or to the committer after the last one."""
         self.position += 1
         if self.position < len(self.stops):
-            self.stops[self.position].link.tell(Arrive(self))
+            self.at = self.stops[self.position].link
+            self.at.tell(Arrive(self))
             return
+        self.at = None
         command = self.call.command
         decided = Staged(self.call, command.NAME, command.request_id, self.changes, None, self.answer(), None)
         shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, shard.mark, self))
 
     def give_up(self, shard: ShardActor, error: Exception) -> None:
         """Answer with an error, through the committer, and write nothing."""
+        self.at = None
         shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, shard.mark, self))
 
 
@@ -151,6 +160,7 @@ class Job:
     """A crossing's work at one stop, done step by step."""
 
     def __init__(self, crossing: Crossing, shard: ShardActor) -> None:
+        self.call = crossing.call
         self._crossing = crossing
         self._shard = shard
         self._work = crossing.work(shard)
@@ -182,8 +192,8 @@ class _Share(NamedTuple):
 class Completion(Crossing):
     """Completing a match: its final order at home, then every participant's lifetime and history where they live."""
 
-    def __init__(self, call: Call, command: CompleteMatch, layout: Layout) -> None:
-        super().__init__(call, layout, [Stop(layout.link_of(command.group), [command.group])])
+    def __init__(self, call: Call, command: CompleteMatch, workplace: Workplace) -> None:
+        super().__init__(call, workplace, [Stop(workplace.link_of(command.group), [command.group])])
         self._command = command
         self._match: Match
         self._standings: list[Standing] = []
@@ -205,7 +215,7 @@ class Completion(Crossing):
         if not isinstance(match, Match) or not crosses_groups(self._command, shard):
             self._answer_as_it_is(shard)
             return
-        self._match = closing(match, shard.clock.now(), self.layout.config.match_expiry_s)
+        self._match = closing(match, shard.clock.now(), self.workplace.config.match_expiry_s)
         self.write(self._match)
         board = Board()
         for score in shard.scan(f"score:{self._command.post_id}:"):
@@ -236,12 +246,12 @@ class Completion(Crossing):
         shares: dict[ShardLink, list[_Share]] = {}
         for standing in self._standings:
             share = _Share(standing.user, standing, tuple(trophies.get(standing.user, ())))
-            shares.setdefault(self.layout.link_of(keys.lifetime_key(standing.user)), []).append(share)
+            shares.setdefault(self.workplace.link_of(keys.lifetime_key(standing.user)), []).append(share)
             yield
         participants = {standing.user for standing in self._standings}
         for user in trophies.keys() - participants:
             share = _Share(user, None, tuple(trophies[user]))
-            shares.setdefault(self.layout.link_of(keys.lifetime_key(user)), []).append(share)
+            shares.setdefault(self.workplace.link_of(keys.lifetime_key(user)), []).append(share)
         ordered = sorted(shares, key=lambda link: link.index)
         self.stops = [
             self.stops[0],
@@ -264,15 +274,15 @@ class Completion(Crossing):
 class Putting(Crossing):
     """Writing given records, each decided by the actor that owns it."""
 
-    def __init__(self, call: Call, command: PutMany, layout: Layout) -> None:
+    def __init__(self, call: Call, command: PutMany, workplace: Workplace) -> None:
         stops: dict[tuple[bool, int], Stop] = {}
         by_group: dict[str, list[Record]] = {}
         for key, record in command.records.items():
             by_group.setdefault(keys.parse(key).group, []).append(record)
         for group in by_group:
-            link = layout.link_of(group)
+            link = workplace.link_of(group)
             stops.setdefault(_stop_order(group, link), Stop(link, [])).groups.append(group)
-        super().__init__(call, layout, [stops[order] for order in sorted(stops)])
+        super().__init__(call, workplace, [stops[order] for order in sorted(stops)])
         self._command = command
         self._by_group = by_group
 
@@ -307,15 +317,15 @@ def _stop_order(group: str, link: ShardLink) -> tuple[bool, int]:
     return (group.startswith("lifetime:"), link.index)
 
 
-def crossing_of(call: Call, shard: ShardActor, layout: Layout) -> Crossing | Outcome | None:
+def crossing_of(call: Call, shard: ShardActor, workplace: Workplace) -> Crossing | Outcome | None:
     """Return the crossing that a command needs, or its outcome if it was answered before; None for an ordinary one."""
     command = call.command
     if isinstance(command, PutMany):
-        return Putting(call, command, layout)
+        return Putting(call, command, workplace)
     if isinstance(command, CompleteMatch):
         answered = answered_before(command, shard)
         if answered is not None:
             return answered
         if crosses_groups(command, shard):
-            return Completion(call, command, layout)
+            return Completion(call, command, workplace)
     return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pictact_actors.runtime.messages import BELL
 from pictact_actors.runtime.tally import Tally
 
 if TYPE_CHECKING:
+    from pictact_actors.errors import ShardFailed
+    from pictact_actors.runtime.actor import Mailbox
     from pictact_actors.runtime.gate import Gate
     from pictact_actors.runtime.reply import Call
     from pictact_actors.runtime.shard import ShardActor
@@ -23,31 +25,22 @@ class ShardMessage(Protocol):
         ...
 
 
-class Mailbox(Protocol):
-    """Where messages to an actor are left."""
-
-    def tell(self, message: object) -> None:
-        """Leave a message."""
-        ...
-
-    def stop(self, *, block: Literal[False]) -> object:
-        """End the actor after the messages that are there."""
-        ...
-
-
 class ShardLink:
-    """One shard as seen from outside. `epoch` and `published` are written by the committer only.
+    """One shard as seen from outside.
 
+    The committer alone writes `epoch`, `published` and, when an actor takes another one's place, `mailbox` and `actor`.
     Calls do not go through the mailbox one by one: they line up on the link, and the bell is rung for the first of
     them. What lines up before the actor gets to it is decided in one go, and wakes nobody.
     """
 
-    __slots__ = ("_calls", "_rung", "epoch", "gate", "index", "mailbox", "published", "tally")
+    __slots__ = ("_calls", "_rung", "actor", "epoch", "failure", "gate", "index", "mailbox", "published", "tally")
 
     def __init__(self, index: int, gate: Gate) -> None:
         self.index = index
         self.gate = gate
         self.mailbox: Mailbox
+        self.actor: ShardActor
+        self.failure: ShardFailed | None = None
         self.epoch = 0
         self.published = 0
         self.tally = Tally()
@@ -61,6 +54,12 @@ class ShardLink:
             self._rung = True
             self.mailbox.tell(BELL)
 
+    def post_again(self, calls: Sequence[Call]) -> None:
+        """Line calls up before all others, for the actor that has just begun."""
+        self._calls.extendleft(reversed(calls))
+        self._rung = True
+        self.mailbox.tell(BELL)
+
     def take(self, count_max: int) -> list[Call]:
         """Take the calls that are there, but not too many; once there are none, the next one rings again. The actor's.
 
@@ -72,7 +71,13 @@ class ShardLink:
             if not calls:  # still: one that came in between saw the bell rung, and is taken now
                 return []
             self._rung = True
-        return [calls.popleft() for _ in range(min(len(calls), count_max))]
+        taken: list[Call] = []
+        try:
+            for _ in range(min(len(calls), count_max)):
+                taken.append(calls.popleft())  # noqa: PERF401 - what was taken must not be lost with an error
+        except IndexError:
+            pass  # an actor that was just replaced took some at the same moment; it gives them back
+        return taken
 
     def tell(self, message: ShardMessage) -> None:
         """Leave a message in the shard's mailbox."""
@@ -80,4 +85,4 @@ class ShardLink:
 
     def stop(self) -> None:
         """End the shard's actor, without waiting for it."""
-        self.mailbox.stop(block=False)
+        self.mailbox.stop()

@@ -20,7 +20,9 @@ class Bell:
         rings = True
         try:
             for _ in range(_ROUNDS):
-                calls = shard.link.take(shard.layout.config.commit_group_max)
+                if shard.fenced:
+                    return
+                calls = shard.link.take(shard.workplace.config.commit_group_max)
                 if not calls:
                     rings = False
                     return

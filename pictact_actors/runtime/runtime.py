@@ -14,16 +14,15 @@ from pictact_actors.model.commands import Command
 from pictact_actors.model.keys import shard_of
 from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.committer import Committer
-from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Layout
+from pictact_actors.runtime.crossing import CROSSING_COMMANDS
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
-from pictact_actors.runtime.shard import ShardActor
 from pictact_actors.runtime.statistics import ShardStatistics, Statistics
 from pictact_actors.runtime.supervisor import Supervisor
 from pictact_actors.runtime.transaction import Errand
 from pictact_actors.runtime.transactions import Transactions
-from pictact_actors.runtime.waits import WaitGraph
+from pictact_actors.runtime.workplace import Workplace
 from pictact_actors.storage.engine import Engine
 
 _LINKS_CACHED = 65_536
@@ -51,12 +50,10 @@ class Runtime:
         self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
         self._closed: StoreClosed | None = None
         self._closing = threading.Lock()
-        self.waits = WaitGraph()
-        self.layout = Layout(self.links, self.link_of, config)
-        self.transactions = Transactions(self.committed, self.committer, self.clock, self.layout)
-        self.supervisor = Supervisor(self.transactions)
-        for link in self.links:
-            link.mailbox = ShardActor.launch(link, self.committed, self.committer, self.waits, self.clock, self.layout)
+        self.workplace = Workplace(self.links, self.link_of, self.committed, self.committer, self.clock, config)
+        self.waits = self.workplace.waits
+        self.transactions = Transactions(self.workplace)
+        self.supervisor = Supervisor(self.workplace, self.transactions)
         self.committer.start()
         self.supervisor.start()
 

@@ -4,18 +4,20 @@ It moves messages; what a command does is a pure function of `model/`. A decisio
 above them, what this shard has staged and the committer has not published yet. So it need not wait for the disk:
 what comes next is decided on what came before, and committed after it.
 
-Only the actor's own thread touches its fields.
+Only the actor's own thread touches its fields. The supervisor looks at a few (`turn`, `busy`, `in_hand`), and takes
+over what is left in an actor that it has fenced.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 from pictact_actors import log
-from pictact_actors.clock import StoreClock, UniqueTimes, monotonic
+from pictact_actors.clock import UniqueTimes, monotonic
 from pictact_actors.errors import Rejected, RequestTimeout, ShardRestarted
 from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import PutMany
@@ -33,13 +35,12 @@ from pictact_actors.runtime.transaction import Commit, Lock
 from pictact_actors.storage.merge import merged, under
 
 if TYPE_CHECKING:
-    from pictact_actors.runtime.committed import Committed
-    from pictact_actors.runtime.committer import Committer
-    from pictact_actors.runtime.crossing import Layout
     from pictact_actors.runtime.holder import Holder
     from pictact_actors.runtime.link import ShardLink, ShardMessage
-    from pictact_actors.runtime.waits import WaitGraph
+    from pictact_actors.runtime.workplace import Workplace
 
+Report = Callable[["ShardActor", str], None]
+"""Told that an actor needs a successor, and why."""
 NEED_LOCKS: Final = CROSSING_COMMANDS | {Lock, Commit}
 """Commands that work under locks."""
 ASK_FOR_LOCKS: Final = frozenset({PutMany, Lock, Commit})
@@ -49,24 +50,24 @@ ASK_FOR_LOCKS: Final = frozenset({PutMany, Lock, Commit})
 class ShardActor(Actor):
     """Owner of all keys of its groups."""
 
-    def __init__(
-        self,
-        link: ShardLink,
-        committed: Committed,
-        committer: Committer,
-        waits: WaitGraph,
-        clock: StoreClock,
-        layout: Layout,
-    ) -> None:
+    def __init__(self, link: ShardLink, workplace: Workplace, report: Report) -> None:
         super().__init__()
         self.link = link
-        self.clock = clock
-        self.layout = layout
+        self.workplace = workplace
+        self.clock = workplace.clock
         self.locks = LockTable(self._report_wait)
-        self._committed = committed
-        self._committed_get = committed.get
-        self._committer = committer
-        self._waits = waits
+        self.turn = 0
+        self.busy = False
+        self.in_hand: Call | None = None
+        self.fenced = False
+        self.thread: threading.Thread | None = None
+        self._report = report
+        self._given: set[Call] = set()
+        self._leaving = threading.Lock()
+        self._committed = workplace.committed
+        self._committed_get = workplace.committed.get
+        self._committer = workplace.committer
+        self._waits = workplace.waits
         self._epoch = link.epoch
         self._number = 0
         self._size_bytes = 0
@@ -74,7 +75,8 @@ class ShardActor(Actor):
         self._unpublished: deque[Batch] = deque()
         self._jobs: deque[Job] = deque()
         self._deciding: list[Call] = []
-        self._times = UniqueTimes(committer.mark)
+        self._times = UniqueTimes(self._committer.mark)
+        link.actor = self
 
     @property
     def epoch(self) -> int:
@@ -86,15 +88,54 @@ class ShardActor(Actor):
         """The latest unique time it has given out."""
         return self._times.mark
 
+    def on_start(self) -> None:
+        """Begin in the actor's own thread."""
+        super().on_start()
+        self.thread = threading.current_thread()
+
     def handle(self, message: ShardMessage) -> None:
-        """Do what a message says."""
-        message.apply(self)
+        """Do what a message says, unless another actor has taken this one's place."""
+        if not self.fenced:
+            self.turn += 1
+            self.busy = True
+            message.apply(self)
+            self.in_hand = None
+            self.busy = False
 
     def on_fault(self, message: ShardMessage, error: BaseException) -> None:
-        """Answer the calls that a mistake of ours left undecided."""
-        log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
-        self.refuse([call for call in self._deciding if not call.done()], ShardRestarted(self.link.index, repr(error)))
-        self._deciding = []
+        """Have another actor take this one's place: it does not know any more what is true."""
+        if self.fence():
+            log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
+            self._report(self, repr(error))
+
+    # -- its end
+
+    def fence(self) -> bool:
+        """Let nothing leave this actor any more; say whether something could until now. Any thread's."""
+        with self._leaving:
+            fenced, self.fenced = self.fenced, True
+        return not fenced
+
+    def take_over(self) -> list[Call]:
+        """Return the calls of a fenced actor that nobody has answered, in the order they came, for its successor."""
+        with self._leaving:
+            deciding = self._deciding  # first: it goes from here to the others
+            undecided = [item.call for batch in tuple(self._unpublished) for item in batch.staged]
+            calls = [*undecided, *self.locks.waiting_calls(), *deciding]
+            return self._given_away(calls)
+
+    def _hand_back(self, calls: list[Call]) -> None:
+        """Give calls to the successor that it did not find: they were on their way when it looked."""
+        with self._leaving:
+            missed = self._given_away(calls)
+        if missed:
+            self.link.post_again(missed)
+
+    def _given_away(self, calls: list[Call]) -> list[Call]:
+        """Return those that nobody has answered and that are not given away already, each once."""
+        open_calls = [call for call in dict.fromkeys(calls) if call not in self._given and not call.done()]
+        self._given.update(open_calls)
+        return open_calls
 
     # -- the records as this shard sees them (a `View` for the rules)
 
@@ -119,6 +160,12 @@ class ShardActor(Actor):
     def decide(self, calls: list[Call], *, waited: bool = False) -> None:
         """Decide calls in order, except those whose group is locked: they wait for it, unless they did already."""
         self._deciding = calls
+        if self.fenced:
+            self._hand_back(calls)
+            return
+        if self.link.failure is not None:
+            self.refuse(calls, self.link.failure)
+            return
         self._forget_published()
         time = monotonic()
         when = self.when()
@@ -126,6 +173,7 @@ class ShardActor(Actor):
         decided: list[Staged] = []
         locked = {} if waited else self.locks.holders
         for call in calls:
+            self.in_hand = call
             if call.deadline < time:
                 decided.append(rejected(call, RequestTimeout(call.timeout_s)))
             elif locked and self._hold_up(call):
@@ -169,7 +217,10 @@ class ShardActor(Actor):
                     self._size_bytes += len(value)
         except Rejected as error:
             return rejected(call, error)
-        except BaseException as error:  # noqa: BLE001 - a mistake of ours harms only its own call, an exit too
+        except BaseException as error:
+            if command.__class__ in NEED_LOCKS:  # it may have left the locks half done
+                raise
+            # A mistake in a rule, an exit too, harms only its own call: nothing of it is staged.
             log.error(log.RULE_FAILED, shard=self.link.index, command=command.NAME, exc_info=error)
             return rejected(call, ShardRestarted(self.link.index, repr(error)))
         self._overlay.newer.update(records)
@@ -183,12 +234,16 @@ class ShardActor(Actor):
         batch = Batch(self.link, self._epoch, self._number, decided, self._size_bytes, self._times.mark)
         self._size_bytes = 0
         self._unpublished.append(batch)
-        self._committer.put(batch)
+        self.finish(batch)
 
     def _answer_now(self, decided: list[Staged]) -> None:
         """Answer what writes nothing and was decided on published records only."""
-        self.link.gate.leave(len(decided))
-        answer_all(decided)
+        with self._leaving:
+            if not self.fenced:
+                self.link.gate.leave(len(decided))
+                answer_all(decided)
+                return
+        self._hand_back([item.call for item in decided])
 
     def _forget_published(self) -> None:
         published = self.link.published
@@ -202,7 +257,7 @@ class ShardActor(Actor):
         """Serve a command that works under locks; return its outcome if it is decided by that."""
         command = call.command
         if isinstance(command, Lock):
-            command.transaction.asks(call)
+            command.transaction.asks(call, self.link)
             if not self.locks.acquire(command.transaction, command.groups):
                 return None
             command.transaction.granted(self)
@@ -214,7 +269,7 @@ class ShardActor(Actor):
 
     def _crossed(self, call: Call, when: When) -> Outcome | None:
         """Begin the crossing that a command needs; return its outcome if it needs none."""
-        crossing = crossing_of(call, self, self.layout)
+        crossing = crossing_of(call, self, self.workplace)
         if crossing is None:
             return decide(call.command, self, when)
         if isinstance(crossing, Outcome):
@@ -227,7 +282,11 @@ class ShardActor(Actor):
 
     def arrive(self, crossing: Crossing) -> None:
         """Lock what a crossing needs here; begin its work when it has all of it."""
-        if self.locks.acquire(crossing, crossing.groups_here()):
+        if crossing.over:
+            return
+        if self.link.failure is not None:
+            crossing.give_up(self, self.link.failure)
+        elif self.locks.acquire(crossing, crossing.groups_here()):
             self.enter(crossing)
 
     def enter(self, holder: Holder) -> None:
@@ -250,14 +309,19 @@ class ShardActor(Actor):
     def step(self) -> None:
         """Do a bounded piece of the first job, then let other messages have their turn."""
         job = self._jobs[0]
+        self.in_hand = job.call
         if job.step():
             self._jobs.popleft()
         if self._jobs:
             self.link.tell(STEP)
 
     def finish(self, batch: Batch) -> None:
-        """Hand a holder's decided work to the committer."""
-        self._committer.put(batch)
+        """Hand decided work to the committer."""
+        with self._leaving:
+            if not self.fenced:
+                self._committer.put(batch)
+                return
+        self._hand_back([item.call for item in batch.staged])
 
     def release(self, holder: Holder) -> None:
         """Unlock what a holder had here and go on with what waited for it."""

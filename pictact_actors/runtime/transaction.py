@@ -99,8 +99,8 @@ class Transaction(Holder):
         self.timeout_s = timeout_s
         self.granted_at: float | None = None
         self._transactions = transactions
-        self._committed = transactions.committed
-        self._layout = transactions.layout
+        self._workplace = transactions.workplace
+        self._committed = self._workplace.committed
         self._home: ShardLink | None = None
         self._held: set[str] = set()
         self._writes: dict[str, Record | None] = {}
@@ -108,13 +108,14 @@ class Transaction(Holder):
         self._size_bytes = 0
         self._times = UniqueTimes()
         self._call: Call | None = None
+        self._asked: ShardLink | None = None
         self._committing = False
         self._reason: Exception | None = None
 
     @property
     def home(self) -> ShardLink:
         """The first shard that it locked something in."""
-        return self._home or self._layout.links[0]
+        return self._home or self._workplace.links[0]
 
     @property
     def title(self) -> str:
@@ -170,7 +171,7 @@ class Transaction(Holder):
         if group is not None:
             yield from self._locking([group])
         else:
-            for link in self._layout.links:
+            for link in self._workplace.links:
                 yield from self._lock(link, (WHOLE,))
         pairs = merged(self._committed.scan(prefix, after), under(prefix, after, self._writes))
         return self._shown(pairs)
@@ -186,7 +187,7 @@ class Transaction(Holder):
         )
         if completes and isinstance(command, CompleteMatch):
             yield from self._locking(map(keys.lifetime_key, participants(command, self)))
-            outcome = complete(command, self, self._when(), self._layout.config.match_expiry_s)
+            outcome = complete(command, self, self._when(), self._workplace.config.match_expiry_s)
         else:
             outcome = decide(command, self, self._when())
         self._require_held()
@@ -228,11 +229,15 @@ class Transaction(Holder):
 
     # -- the shards' and the committer's side
 
-    def asks(self, call: Call) -> None:
+    def asks(self, call: Call, link: ShardLink) -> None:
         """Note the message that asks for locks now. Raises why there are none for it any more."""
         if self.over:
             raise self._ended()
-        self._call = call
+        self._call, self._asked = call, link
+
+    def asking(self, link: ShardLink) -> Call | None:
+        """Return the message with which it has asked a shard for locks and got no answer yet."""
+        return self._call if self._asked is link and self._call is not None and not self._call.done() else None
 
     def granted(self, shard: ShardActor) -> None:
         """Note that it has what it asked a shard for. What it decides from now on comes after what that one decided."""
@@ -290,10 +295,10 @@ class Transaction(Holder):
         missing: dict[tuple[bool, int], list[str]] = {}
         for group in dict.fromkeys(groups):
             if group not in self._held:
-                place = (group.startswith("lifetime:"), self._layout.link_of(group).index)
+                place = (group.startswith("lifetime:"), self._workplace.link_of(group).index)
                 missing.setdefault(place, []).append(group)
         for place in sorted(missing):
-            yield from self._lock(self._layout.links[place[1]], tuple(missing[place]))
+            yield from self._lock(self._workplace.links[place[1]], tuple(missing[place]))
 
     def _lock(self, link: ShardLink, groups: tuple[str, ...]) -> Operation[None]:
         self._require_open()
@@ -316,12 +321,12 @@ class Transaction(Holder):
     def _when(self) -> When:
         times = self._times
         times.mark = max(times.mark, self.mark)
-        times.now = now = self._transactions.clock.now()
+        times.now = now = self._workplace.clock.now()
         return When(now, times.next)
 
     def _encode(self) -> None:
         """Turn what was written into a commit. Raises `InvalidValue` when it is too large for one."""
-        limit_bytes = self._layout.config.commit_bytes_max
+        limit_bytes = self._workplace.config.commit_bytes_max
         for key, record in self._writes.items():
             value = None if record is None else encode(record)
             self._changes[key] = value

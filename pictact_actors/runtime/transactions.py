@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pictact_actors import log
-from pictact_actors.clock import StoreClock, monotonic
+from pictact_actors.clock import monotonic
 from pictact_actors.errors import ConflictAborted, Overloaded
 from pictact_actors.runtime.transaction import Transaction
 
 if TYPE_CHECKING:
-    from pictact_actors.runtime.committed import Committed
-    from pictact_actors.runtime.committer import Committer
-    from pictact_actors.runtime.crossing import Layout
     from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.reply import Call
+    from pictact_actors.runtime.workplace import Workplace
 
 
 class Cancel:
@@ -33,15 +32,17 @@ class Cancel:
 class Transactions:
     """The transactions of a store. Any thread's."""
 
-    def __init__(self, committed: Committed, committer: Committer, clock: StoreClock, layout: Layout) -> None:
-        self.committed = committed
-        self.clock = clock
-        self.layout = layout
-        self._committer = committer
+    def __init__(self, workplace: Workplace) -> None:
+        self.workplace = workplace
         self._active: dict[Transaction, None] = {}
 
     def __len__(self) -> int:
         return len(self._active)
+
+    def asking(self, link: ShardLink) -> list[Call]:
+        """Return the messages with which transactions wait for locks in a shard."""
+        calls = [transaction.asking(link) for transaction in tuple(self._active)]
+        return [call for call in calls if call is not None]
 
     def begin(self, timeout_s: float) -> Transaction:
         """Return a new transaction, each wait of which takes at most `timeout_s`."""
@@ -49,7 +50,7 @@ class Transactions:
 
     def keep(self, transaction: Transaction, link: ShardLink) -> None:
         """Watch a transaction that is about to lock. Raises `Overloaded` if there are too many."""
-        if len(self._active) >= self.layout.config.transactions_max:
+        if len(self._active) >= self.workplace.config.transactions_max:
             raise Overloaded(link.index, len(self._active), 0.0)
         self._active[transaction] = None
 
@@ -59,11 +60,11 @@ class Transactions:
 
     def cancel(self, transaction: Transaction) -> None:
         """End a transaction in the order of commits."""
-        self._committer.put(Cancel(transaction))
+        self.workplace.committer.put(Cancel(transaction))
 
     def expire(self) -> None:
         """End those whose lease ran out."""
-        lease_s = self.layout.config.lease_s
+        lease_s = self.workplace.config.lease_s
         latest = monotonic() - lease_s
         for transaction in tuple(self._active):
             granted_at = transaction.granted_at

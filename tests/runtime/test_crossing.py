@@ -31,11 +31,12 @@ from pictact_actors.clock import monotonic
 from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import PutMany
 from pictact_actors.model.keys import shard_of
-from pictact_actors.runtime.crossing import Layout, Putting
+from pictact_actors.runtime.crossing import Putting
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call, Reply
 from pictact_actors.runtime.staging import Batch
+from pictact_actors.runtime.workplace import Workplace
 
 SHARDS = 4
 
@@ -303,9 +304,10 @@ def test_a_crossing_that_fails_is_answered_once_and_unlocks(store: Store, held: 
 
 def test_a_crossing_relies_on_the_oldest_state_of_a_shard_that_it_saw() -> None:
     links = [ShardLink(index, Gate(index, 10)) for index in range(2)]
-    layout = Layout(links, lambda _group: links[0], StoreConfig())
+    anything: Any = None
+    workplace = Workplace(links, lambda _group: links[0], anything, anything, anything, StoreConfig())
     command = PutMany({"match:a": Match("a"), "lifetime:a": Match("a")})
-    crossing = Putting(Call(command, 1.0, monotonic() + 1.0), command, layout)
+    crossing = Putting(Call(command, 1.0, monotonic() + 1.0), command, workplace)
     batch = Batch(links[0], 0, 0, [], 0, 0.0, crossing)
     crossing.rely_on(links[0], 0)
     links[0].epoch = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -25,9 +25,8 @@ class Box:
     def tell(self, message: object) -> None:
         self.told.append(message)
 
-    def stop(self, *, block: Literal[False]) -> object:
-        self.told.append("stop" if not block else "wait")
-        return None
+    def stop(self) -> None:
+        self.told.append("stop")
 
 
 @pytest.fixture
