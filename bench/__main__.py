@@ -1,4 +1,4 @@
-"""`python -m bench`: the canonical workload, in about two minutes.
+"""`python -m bench`: the canonical workload, in about two minutes. `python -m bench scale`: boards of millions.
 
 To profile one path: `python -m bench --only store --case pipelined --seconds 5`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import machine, report
+from bench import machine, report, scale
 from bench.series import Plan, Series, run_series
 from bench.subjects import SUBJECTS
 from bench.workload import CASES
@@ -23,6 +23,8 @@ ROUNDS = 5
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["scale"]:
+        return scale.main(sys.argv[2:])
     options = _parser().parse_args()
     subjects = [subject for subject in SUBJECTS if not options.only or subject.NAME in options.only]
     cases = [case for case in CASES if not options.case or case.name in options.case]

@@ -16,6 +16,7 @@ from pictact_actors.errors import (
     CommitFailed,
     ConflictAborted,
     DeadlockAborted,
+    EntriesGone,
     InvalidKey,
     InvalidValue,
     MatchClosed,
@@ -35,6 +36,7 @@ from pictact_actors.errors import (
     StoreFailed,
     StoreLocked,
 )
+from pictact_actors.janitor import CleanupReport
 from pictact_actors.model.commands import (
     AddTrophy,
     AwardPoints,
@@ -47,7 +49,19 @@ from pictact_actors.model.commands import (
     UpdateMatch,
     UpdateRound,
 )
-from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Score, Standing
+from pictact_actors.model.records import (
+    Analytics,
+    Audit,
+    Lifetime,
+    Match,
+    Observation,
+    PlayedMatch,
+    Player,
+    Round,
+    Score,
+    Standing,
+)
+from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.store import Store
 from pictact_actors.transaction import Transaction
@@ -56,10 +70,13 @@ __all__ = [
     "AddTrophy",
     "AlreadyExists",
     "Analytics",
+    "AnalyticsSummary",
     "AsyncStore",
     "AsyncTransaction",
+    "Audit",
     "AwardPoints",
     "CancelMatch",
+    "CleanupReport",
     "CloseRound",
     "CommitFailed",
     "CompleteMatch",
@@ -67,6 +84,7 @@ __all__ = [
     "CreateMatch",
     "CreateRound",
     "DeadlockAborted",
+    "EntriesGone",
     "InvalidKey",
     "InvalidValue",
     "Lifetime",
@@ -74,6 +92,7 @@ __all__ = [
     "MatchClosed",
     "NotAStore",
     "NotFound",
+    "Observation",
     "OutcomeUnknown",
     "Overloaded",
     "PlayedMatch",

@@ -21,12 +21,14 @@ from pictact_actors.aio_verbs import AsyncVerbs
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import Quarantined, StoreClosed
+from pictact_actors.janitor import CleanupReport
 from pictact_actors.model.commands import (
     Command,
     PutMany,
 )
-from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
+from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
+from pictact_actors.model.updating import RecordFunction, Update
 from pictact_actors.runtime.port import LoopPort
 from pictact_actors.runtime.runtime import check_timeout
 from pictact_actors.runtime.statistics import Statistics
@@ -135,7 +137,7 @@ class AsyncStore(AsyncVerbs):
         return cast("Analytics", found or await self._off_loop(self._store.analytics, post_id))
 
     async def analytics_summary(self, *, subreddit: str | None = None, since: float | None = None) -> AnalyticsSummary:
-        """Return means over matches weighted by their samples, by subreddit or since a time (epoch s)."""
+        """Return means over matches weighted by their samples, and percentiles of the matches' means."""
         return await self._off_loop(self._store.analytics_summary, subreddit=subreddit, since=since)
 
     async def leaderboard(self, post_id: str, limit: int = 10, offset: int = 0) -> list[Standing]:
@@ -150,13 +152,19 @@ class AsyncStore(AsyncVerbs):
         """Return a player's line with `span` lines on either side. Raises `NotFound`."""
         return await self._off_loop(self._store.around, post_id, user, span)
 
-    async def lifetime_leaderboard(self, by: str = "total_wins", limit: int = 10, offset: int = 0) -> list[Standing]:
-        """Return a page of all players by `total_wins`, `matches_played` or `total_points`."""
-        return await self._off_loop(self._store.lifetime_leaderboard, by, limit, offset)
+    async def lifetime_leaderboard(
+        self, by: str = "total_wins", limit: int = 10, offset: int = 0, *, after: str | None = None
+    ) -> list[Standing]:
+        """Return a page of all players by `total_wins`, `matches_played` or `total_points`; see `Store`."""
+        return await self._off_loop(self._store.lifetime_leaderboard, by, limit, offset, after=after)
 
     async def lifetime_standing(self, user: str, by: str = "total_wins") -> Standing:
         """Return a player's line among all players. Raises `NotFound`."""
         return await self._off_loop(self._store.lifetime_standing, user, by)
+
+    async def lifetime_around(self, user: str, by: str = "total_wins", span: int = 2) -> list[Standing]:
+        """Return a player's line among all players with `span` lines on either side. Raises `NotFound`."""
+        return await self._off_loop(self._store.lifetime_around, user, by, span)
 
     # -- bulk and generic
 
@@ -178,6 +186,12 @@ class AsyncStore(AsyncVerbs):
         """Write records under any keys in one atomic step. Raises `InvalidKey`, `InvalidValue`."""
         if records:
             await self.ask(PutMany(dict(records), request_id), timeout)
+
+    async def update(
+        self, key: str, fn: RecordFunction, *, request_id: str | None = None, timeout: float | None = None
+    ) -> Record:
+        """Write what `fn(record_or_None)` returns under a key; a plain function, see `Store.update`."""
+        return cast("Record", await self.ask(Update(key, fn, request_id), timeout))
 
     async def scan(
         self, prefix: str, *, limit: int | None = None, after: str | None = None
@@ -206,6 +220,17 @@ class AsyncStore(AsyncVerbs):
     async def check(self) -> list[Problem]:
         """Compare everything with everything, as of one moment."""
         return await self._off_loop(self._store.check)
+
+    async def cleanup(self) -> CleanupReport:
+        """Remove what is due at once, and report what that was; see `Store.cleanup`."""
+        return await self._off_loop(self._store.cleanup)
+
+    async def audit(self, *, since: float | None = None, limit: int | None = None) -> AsyncIterator[Audit]:
+        """Yield what cleanup removed, when and why, from a time on (epoch s); see `Store.audit`."""
+        entries = await self._off_loop(self._store.audit, since=since, limit=limit)
+        while chunk := await self._off_loop(lambda: list(islice(entries, CHUNK))):
+            for entry in chunk:
+                yield entry
 
     async def quarantine(self) -> list[Quarantined]:
         """Return the messages that stopped their shard twice and are not tried again."""

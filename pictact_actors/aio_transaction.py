@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice
@@ -50,10 +51,14 @@ class AsyncTransaction(AsyncVerbs):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            await self._await(self._running.committing())
-        else:
+        if error is not None:
             self._running.roll_back()
+            return
+        try:
+            await self._await(self._running.committing())
+        except asyncio.CancelledError as cancelled:  # perhaps before any of it was done
+            self._running.roll_back(cancelled)
+            raise
 
     async def get(self, key: str) -> Record:
         """Return the record under a key, locking its group. Raises `NotFound`, `InvalidKey`."""

@@ -12,6 +12,10 @@ SHARDS_MAX = 256
 HOLD_S_MAX = 5.0
 """Nobody holds others up for longer (promise 3)."""
 PAGE_BYTES = 4096
+_SWITCHES = ("observation_archive",)
+STORAGE_BYTES_MIN = MIB
+_STORAGE_PARTS = 16
+"""A journal segment and LevelDB's buffer are at most this part of `storage_bytes_max`, the journal two of them."""
 PERIOD_S_MAX = 36_500 * DAY_S
 """A hundred years: what every timer and every time of the store can hold."""
 
@@ -52,25 +56,89 @@ class StoreConfig:
     """Encoded size of one atomic step (a `put_many`, a completed match)."""
     match_expiry_s: float = 7 * DAY_S
     """From completion of a match to its expiry (requirement 1.5)."""
+    match_idle_s: float = 90 * DAY_S
+    """From the last change of a match that is never completed to its expiry."""
+    request_expiry_s: float = 7 * DAY_S
+    """How long the answer to a user's request is kept; a match's go with the match."""
+    observation_expiry_s: float = 30 * DAY_S
+    """From an observation to the archive."""
+    observation_archive: bool = True
+    """Whether details go to the archive; otherwise they are removed. A store in memory has none."""
+    audit_expiry_s: float = 400 * DAY_S
+    """How long the audit remembers what was removed."""
+    audit_entries_min: int = 1_000
+    """The latest entries of the audit stay however old they are: a store of old data can still be asked about it."""
+    cleanup_interval_s: float = 1.0
+    """How often the janitor looks for what is due."""
+    cleanup_step: int = 256
+    """Records that one step of a cleanup removes."""
+    clock_jump_max_s: float = 3_600.0
+    """A wall clock that is ahead by more at once is not believed until it is confirmed. Injected clocks always are."""
+    clock_confirm_s: float = 60.0
+    """When a second look has to confirm such a jump."""
     cache_bytes_max: int = 64 * MIB
     """Committed records held decoded in memory."""
     board_players_max: int = 1_000_000
     """Players on all post leaderboards in memory; the least recently used board goes first."""
+    board_idle_s: float = 600.0
+    """How long a post's leaderboard stays in memory that nobody reads."""
+    storage_bytes_max: int | None = None
+    """Disk space of the whole directory, with the archive; None: what the disk has. At 80 % a cleanup runs at once, at
+    100 % writes get `StorageFull` while reads, deletes and cleanup go on."""
+    journal_bytes_max: int = 64 * MIB
+    """Journal kept commit by commit, at most 1/8 of `storage_bytes_max`; beyond it the older half is folded."""
     journal_segment_bytes: int = 16 * MIB
-    """Preallocated size of a journal segment."""
+    """Preallocated size of a journal segment; at most 1/16 of `storage_bytes_max`."""
     state_pending_max: int = 65_536
     """Committed changes that may wait for the state; bounds replay at open and memory."""
     state_buffer_bytes: int = 8 * MIB
-    """LevelDB's write buffer."""
+    """LevelDB's write buffer; at most 1/16 of `storage_bytes_max`."""
     state_cache_bytes: int = 8 * MIB
     """LevelDB's block cache."""
+
+    @property
+    def segment_bytes(self) -> int:
+        """Size of a journal segment under the storage limit."""
+        return self._part_of_storage(self.journal_segment_bytes)
+
+    @property
+    def kept_journal_bytes(self) -> int:
+        """Size of the journal that is kept under the storage limit."""
+        return self._part_of_storage(self.journal_bytes_max, parts=2)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of LevelDB's write buffer under the storage limit."""
+        return self._part_of_storage(self.state_buffer_bytes)
+
+    @property
+    def ballast_bytes(self) -> int:
+        """Room that is held for cleanup on a full disk, at the most.
+
+        A segment for deletes, two for giving back what they replace, and what LevelDB needs to be opened again.
+        """
+        return 3 * self.segment_bytes + 2 * self.buffer_bytes
+
+    def _part_of_storage(self, size_bytes: int, parts: int = 1) -> int:
+        limit = self.storage_bytes_max
+        return size_bytes if limit is None else min(size_bytes, limit * parts // _STORAGE_PARTS)
+
+    @property
+    def periods(self) -> tuple[float, float, float]:
+        """How long a match, an idle match and the answer to a request live."""
+        return self.match_expiry_s, self.match_idle_s, self.request_expiry_s
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
+            if name in _SWITCHES:
+                _require(isinstance(value, bool), name, value, "must be True or False")
+                continue
+            if name == "storage_bytes_max" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise InvalidValue(name, value, "must be a positive number")
-            if name.endswith(("_max", "_bytes", "shards")) and not isinstance(value, int):
+            if name.endswith(("_max", "_min", "_bytes", "_step", "shards")) and not isinstance(value, int):
                 raise InvalidValue(name, value, "must be a whole number")
             _require(not name.endswith("_s") or value <= PERIOD_S_MAX, name, value, "must be at most 100 years")
         _require(self.shards <= SHARDS_MAX, "shards", self.shards, f"must be at most {SHARDS_MAX}")
@@ -87,6 +155,12 @@ class StoreConfig:
             "journal_segment_bytes",
             self.journal_segment_bytes,
             f"must be at least {PAGE_BYTES}: one page",
+        )
+        _require(
+            self.storage_bytes_max is None or self.storage_bytes_max >= STORAGE_BYTES_MIN,
+            "storage_bytes_max",
+            self.storage_bytes_max,
+            f"must be at least {STORAGE_BYTES_MIN}, or None",
         )
         _require(
             self.commit_bytes_max < 2**31, "commit_bytes_max", self.commit_bytes_max, "must be below 2 GiB: one frame"

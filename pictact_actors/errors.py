@@ -79,6 +79,17 @@ class NotFound(Rejected):
         self.key = key
 
 
+class EntriesGone(Rejected):
+    """Commits were asked for that the journal does not keep one by one any more; begin at `first_seq`, or later."""
+
+    def __init__(self, from_seq: int, first_seq: int) -> None:
+        super().__init__(
+            f"the journal does not keep commit {from_seq} any more, only what it led to: begin at {first_seq}"
+        )
+        self.from_seq = from_seq
+        self.first_seq = first_seq
+
+
 class AlreadyExists(Rejected):
     """A record with this key exists; creating never overwrites."""
 
@@ -97,11 +108,14 @@ class MatchClosed(Rejected):
 
 
 class Overloaded(Rejected):
-    """The shard's in-flight writes are at their maximum; wait and send again. `depth` is in messages, `age_s` in s."""
+    """The shard's messages in flight are at their maximum; wait and send again.
+
+    `depth` is how many there are, `age_s` for how long the oldest of them has been there, in seconds.
+    """
 
     def __init__(self, shard: int, depth: int, age_s: float) -> None:
         super().__init__(
-            f"shard {shard} has {depth} writes in flight, no room for {age_s:.3f} s; nothing was applied: slow down"
+            f"shard {shard} has {depth} messages in flight, the oldest for {age_s:.3f} s; not applied: slow down"
         )
         self.shard = shard
         self.depth = depth
@@ -146,10 +160,15 @@ class Quarantined(Rejected):
 
 
 class StorageFull(Rejected):
-    """The disk has no room for the write; free some, then send it again. Reads go on."""
+    """There is no room for the write: the disk is full, or `StoreConfig.storage_bytes_max` is reached (`cause`).
+
+    Reads, deletes and cleanup go on, and writes resume by themselves when there is room again.
+    """
 
     def __init__(self, cause: str) -> None:
-        super().__init__(f"no room to store the write ({cause}); nothing was applied: free space and send it again")
+        super().__init__(
+            f"no room to store the write ({cause}); nothing was applied: make room or raise the limit and send it again"
+        )
         self.cause = cause
 
 

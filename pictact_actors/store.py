@@ -12,14 +12,16 @@ from pictact_actors import log
 from pictact_actors.clock import Clock, SystemClock
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import InvalidValue, NotFound, Quarantined
+from pictact_actors.janitor import CleanupReport, Janitor
 from pictact_actors.lifecycle import keep_track
 from pictact_actors.model import integrity, keys
 from pictact_actors.model.commands import (
     Command,
     PutMany,
 )
-from pictact_actors.model.records import Analytics, Lifetime, Match, Player, Record, Round, Score, Standing
+from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
+from pictact_actors.model.updating import RecordFunction, Update
 from pictact_actors.model.validate import check_page
 from pictact_actors.runtime.queries import Queries
 from pictact_actors.runtime.reply import Reply
@@ -53,6 +55,8 @@ class Store(Verbs):
         self._runtime = Runtime(engine, config, clock)
         self._queries = Queries(self._runtime.committed)
         self._get = self._runtime.committed.get
+        self._janitor = Janitor(self._runtime)
+        self._janitor.start()
         keep_track(self._runtime)
 
     @classmethod
@@ -68,9 +72,10 @@ class Store(Verbs):
 
         Raises `StoreLocked` if it is open elsewhere, `NotAStore` if the path is something else, `StoreDamaged`.
         """
-        config, clock = config or StoreConfig(), clock or SystemClock()
+        config = config or StoreConfig()
+        clock = clock or SystemClock(config.clock_jump_max_s, config.clock_confirm_s)
         if path == IN_MEMORY:
-            return cls(MemoryEngine(), config, clock)
+            return cls(MemoryEngine(config.kept_journal_bytes, config.storage_bytes_max), config, clock)
         engine = EmbeddedEngine.open(path, config, clock, create=create)
         log.info(
             log.STORE_OPENED, path=str(path), seq=engine.seq, replayed=engine.replayed, torn_bytes=engine.torn_bytes
@@ -87,6 +92,7 @@ class Store(Verbs):
 
     def close(self) -> None:
         """Finish what is in flight (at most about `drain_timeout_s`) and close. Any thread, any number of times."""
+        self._janitor.stop()
         if self._runtime.close():
             log.info(log.STORE_CLOSED)
 
@@ -143,7 +149,10 @@ class Store(Verbs):
         return cast("Analytics", self._found(f"analytics:{post_id}"))
 
     def analytics_summary(self, *, subreddit: str | None = None, since: float | None = None) -> AnalyticsSummary:
-        """Return means over matches weighted by their samples, by subreddit or since a time (epoch s)."""
+        """Return means over matches weighted by their samples, and percentiles of the matches' means.
+
+        Of the matches that are not due: all, those of a subreddit, those observed since a time (epoch s).
+        """
         return self._queries.analytics_summary(subreddit, since)
 
     def leaderboard(self, post_id: str, limit: int = 10, offset: int = 0) -> list[Standing]:
@@ -158,13 +167,23 @@ class Store(Verbs):
         """Return a player's line with `span` lines on either side. Raises `NotFound`."""
         return self._queries.around(post_id, user, span)
 
-    def lifetime_leaderboard(self, by: str = "total_wins", limit: int = 10, offset: int = 0) -> list[Standing]:
-        """Return a page of all players by `total_wins`, `matches_played` or `total_points`."""
-        return self._queries.lifetime_leaderboard(by, limit, offset)
+    def lifetime_leaderboard(
+        self, by: str = "total_wins", limit: int = 10, offset: int = 0, *, after: str | None = None
+    ) -> list[Standing]:
+        """Return a page of all players by `total_wins`, `matches_played` or `total_points`, then by name.
+
+        The page begins at position `offset`, or that far behind the player `after`: the last one of the page before.
+        Equal totals share a rank (1, 2, 2, 4). Takes as long for millions of players as for a few. Raises `NotFound`.
+        """
+        return self._queries.lifetime_leaderboard(by, limit, offset, after)
 
     def lifetime_standing(self, user: str, by: str = "total_wins") -> Standing:
         """Return a player's line among all players. Raises `NotFound`."""
         return self._queries.lifetime_standing(user, by)
+
+    def lifetime_around(self, user: str, by: str = "total_wins", span: int = 2) -> list[Standing]:
+        """Return a player's line among all players with `span` lines on either side. Raises `NotFound`."""
+        return self._queries.lifetime_around(user, by, span)
 
     # -- bulk and generic
 
@@ -182,6 +201,26 @@ class Store(Verbs):
         """Write records under any keys in one atomic step. Raises `InvalidKey`, `InvalidValue`."""
         if records:
             self._do(PutMany(dict(records), request_id), timeout)
+
+    def update(
+        self, key: str, fn: RecordFunction, *, request_id: str | None = None, timeout: float | None = None
+    ) -> Record:
+        """Write what `fn(record_or_None)` returns under a key, and return it with its times, once it is on disk.
+
+        `fn` runs in the one actor that decides the key: nobody else changes it meanwhile, and the other keys of its
+        shard wait. So it should only compute, and quickly. It may read from the store (what is committed), but not
+        write or wait: that raises `InvalidValue` inside it. It may run again after the actor was replaced or the disk
+        was full. What it raises reaches the caller as it is, and then nothing is written; what cannot be written under
+        the key is `InvalidValue`. The same `request_id` again returns the first result, whatever `fn` is: two
+        functions cannot be told apart. Another key under it is `InvalidValue`.
+
+        >>> from dataclasses import replace
+        >>> with Store.open(":memory:") as store:
+        ...     _ = store.add_trophy("ann", "gold")
+        ...     store.update("lifetime:ann", lambda ann: replace(ann, trophies=[*ann.trophies, "silver"])).trophies[-1]
+        'silver'
+        """
+        return cast("Record", self._do(Update(key, fn, request_id), timeout))
 
     def scan(self, prefix: str, *, limit: int | None = None, after: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
@@ -214,16 +253,36 @@ class Store(Verbs):
 
     # -- operating
 
-    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
-        """Yield the commits in the journal from a sequence number on."""
+    def entries(self, from_seq: int | None = None) -> Iterator[Entry]:
+        """Yield the commits in the journal from a sequence number on, or all that are kept one by one.
+
+        Raises `EntriesGone` for older ones: of them only what they led to is kept (`StoreConfig.journal_bytes_max`).
+        """
         self._runtime.committed.require_open()
         return self._runtime.engine.entries(from_seq)
 
     def check(self) -> list[Problem]:
-        """Compare everything with everything, as of one moment: relationships, sums, keys, journal and state."""
-        records, stored = self._runtime.committed.pinned()
-        flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records)]
+        """Compare everything with everything, as of one moment: records, sums, indexes, counts, journal, state."""
+        records, indexes, stored = self._runtime.committed.pinned()
+        flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records, indexes)]
         return [*flaws, *stored]
+
+    def cleanup(self) -> CleanupReport:
+        """Remove what is due at once, and report what that was. The store does it by itself now and then.
+
+        Details of analytics go to the archive first: files of gzipped JSON Lines in `archive/` of the data directory. A
+        store in memory has none, and removes them. Raises `StorageFull` if only they could not be removed.
+        """
+        self._runtime.require_open()
+        return self._janitor.clean()
+
+    def audit(self, *, since: float | None = None, limit: int | None = None) -> Iterator[Audit]:
+        """Yield what cleanup removed, when and why, in the order in which the removals began, from a time on (epoch s).
+
+        A match has an entry of its own; a cleanup has one for the requests that it forgot, and one for each file that
+        it added to the archive. Entries are kept for `StoreConfig.audit_expiry_s`.
+        """
+        return self._queries.audit(since, limit)
 
     def quarantine(self) -> list[Quarantined]:
         """Return the messages that stopped their shard twice and are not tried again, oldest first, with the cause.

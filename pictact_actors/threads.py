@@ -1,8 +1,29 @@
-"""How our own threads behave towards the host's."""
+"""How our own threads behave towards the host's, and what is not done in them."""
 
 from __future__ import annotations
 
 import os
+import threading
+
+from pictact_actors.errors import InvalidValue
+
+
+class _Here(threading.local):
+    """What the calling thread is. `in_actor`: it decides messages, so it must never wait for one."""
+
+    in_actor = False
+
+
+HERE = _Here()
+
+
+def would_wait_for_itself() -> InvalidValue:
+    """Return what a caller learns that writes or waits in an actor's thread: in a function that an actor runs."""
+    return InvalidValue(
+        "fn",
+        "a call that writes or waits",
+        "inside it would wait for the actor that runs it; read there, return the record, and do the rest afterwards",
+    )
 
 
 def let_others_finish() -> None:

@@ -110,7 +110,8 @@ def drained(store: Store) -> None:
 class HeldShard:
     """A shard whose actor stands still in the middle of a message."""
 
-    def __init__(self, link: ShardLink) -> None:
+    def __init__(self, link: ShardLink, for_s: float = PATIENCE_S) -> None:
+        self._for_s = for_s
         self._standing = threading.Event()
         self._free = threading.Event()
         link.tell(Probe(self._stand))
@@ -118,7 +119,7 @@ class HeldShard:
 
     def _stand(self, _shard: ShardActor) -> None:
         self._standing.set()
-        assert self._free.wait(PATIENCE_S)
+        assert self._free.wait(self._for_s)
 
     def let_go(self) -> None:
         """Let it go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("put_many", ({"score:t3_a:cat": Score("t3_a", "cat", 1)},), {}),
     ("put_many", ({"score:t3_a:cat": Score("t3_b", "cat", 1)},), {}),
     ("put_many", ({},), {}),
+    ("update", ("score:t3_a:cat", lambda score: replace(score, points=score.points + 2)), {"request_id": "r2"}),
+    ("update", ("score:t3_a:cat", lambda score: replace(score, points=score.points + 2)), {"request_id": "r2"}),
+    ("update", ("score:t3_a:dan", lambda score: score), {"timeout": 5}),
+    ("update", ("score:t3_a:dan", lambda score: score.points), {}),
+    ("update", ("score:t3_a", lambda score: score), {}),
+    ("update", ("score:t3_a:cat", "a function"), {}),
     ("match", ("t3_a",), {}),
     ("match", ("a:b",), {}),
     ("round", ("t3_a", 1), {}),
@@ -72,13 +79,15 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("player", ("ann",), {}),
     ("lifetime_leaderboard", ("total_points",), {}),
     ("lifetime_standing", ("bob",), {}),
+    ("lifetime_leaderboard", (), {"after": "bob"}),
+    ("lifetime_around", ("bob", "total_points", 1), {}),
     ("check", (), {}),
     ("statistics", (), {}),
 ]
 
 
 def shown(outcome: Any) -> Any:
-    if isinstance(outcome, StoreError):
+    if isinstance(outcome, StoreError | AttributeError):
         return type(outcome), outcome.args
     if hasattr(outcome, "commits"):
         return outcome.commits
@@ -88,14 +97,14 @@ def shown(outcome: Any) -> Any:
 def outcome_of(store: Store, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
     try:
         return shown(getattr(store, name)(*args, **fields))
-    except StoreError as error:
+    except (StoreError, AttributeError) as error:
         return shown(error)
 
 
 async def async_outcome_of(store: AsyncStore, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
     try:
         return shown(await getattr(store, name)(*args, **fields))
-    except StoreError as error:
+    except (StoreError, AttributeError) as error:
         return shown(error)
 
 

@@ -19,11 +19,23 @@ from pictact_actors.model.records import RECORDS, AnsweredRequest
 PACKAGE = Path(pictact_actors.__file__).parent
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = (
-    {"errors", "config", "clock", "log", "threads"},
+    {"errors", "config", "clock", "log", "ordered", "threads"},
     {"model"},
     {"storage"},
     {"runtime"},
-    {"retrying", "verbs", "aio_verbs", "transaction", "aio_transaction", "store", "aio", "lifecycle", "testing"},
+    {
+        "retrying",
+        "verbs",
+        "aio_verbs",
+        "transaction",
+        "aio_transaction",
+        "store",
+        "aio",
+        "archiving",
+        "janitor",
+        "lifecycle",
+        "testing",
+    },
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -9,6 +9,7 @@ from games import begin, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opening import Opener
+from waiting import until
 
 from pictact_actors import AwardPoints, Score, Standing, Store
 from pictact_actors.testing import ManualClock
@@ -159,6 +160,15 @@ def test_boards_that_grow_keep_to_their_limit(open_store: Opener) -> None:
     for post_id in "abcde":
         play(store, {f"u{n}": n for n in range(20)}, post_id)
     assert store.statistics().boards == 2
+
+
+def test_idle_boards_are_dropped_and_load_again(open_store: Opener) -> None:
+    store = open_store(board_idle_s=0.01, cleanup_interval_s=0.01)
+    begin(store)
+    play(store, {"ann": 1})
+    assert order(store) == ["ann"]
+    until(lambda: not store.statistics().boards)
+    assert order(store) == ["ann"]
 
 
 def test_lifetime_boards_follow_every_completion(memory: Store) -> None:

@@ -11,7 +11,9 @@ from pictact_actors import config
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import InvalidValue
 
-NAMES = [field.name for field in fields(StoreConfig)]
+SWITCHES = {"observation_archive"}
+OPTIONAL = {"storage_bytes_max"}
+NAMES = [field.name for field in fields(StoreConfig) if field.name not in SWITCHES]
 WHOLE = [name for name in NAMES if not name.endswith("_s")]
 
 
@@ -22,8 +24,18 @@ def test_the_defaults_agree_with_each_other() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0, -1, True, "4", None, float("nan"), float("inf")], ids=repr)
 def test_every_limit_is_a_positive_number(name: str, value: object) -> None:
+    if value is None and name in OPTIONAL:
+        assert StoreConfig(**{name: None}) == StoreConfig()
+        return
     with pytest.raises(InvalidValue, match=name):
         StoreConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+def test_a_switch_is_on_or_off(name: str) -> None:
+    assert {getattr(StoreConfig(**{name: value}), name) for value in (True, False)} == {True, False}
+    with pytest.raises(InvalidValue, match=name):
+        StoreConfig(**{name: 1})
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -45,6 +57,7 @@ def test_a_period_fits_in_a_timer(name: str) -> None:
         {"commit_group_max": 101, "in_flight_max": 100, "shards": 1},
         {"journal_segment_bytes": 4095},
         {"commit_bytes_max": 2**31},
+        {"storage_bytes_max": 1024},
     ],
     ids=lambda limits: next(iter(limits)),
 )
@@ -55,7 +68,13 @@ def test_limits_that_contradict_each_other_are_refused_by_name(limits: dict[str,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_ends_with_its_unit(name: str) -> None:
-    assert name == "shards" or name.endswith(("_s", "_bytes", "_max")), f"{name}: say the unit last"
+    assert name == "shards" or name.endswith(("_s", "_bytes", "_max", "_min", "_step")), f"{name}: say the unit last"
+
+
+def test_a_small_storage_limit_makes_its_parts_smaller() -> None:
+    small, large = StoreConfig(storage_bytes_max=1_600_000), StoreConfig(storage_bytes_max=2**40)
+    assert (small.segment_bytes, small.buffer_bytes, small.ballast_bytes) == (100_000, 100_000, 500_000)
+    assert (large.segment_bytes, large.buffer_bytes) == (large.journal_segment_bytes, large.state_buffer_bytes)
 
 
 def test_a_config_is_frozen() -> None:

@@ -26,6 +26,7 @@ ALL = [
     errors.InvalidValue("points", None, "must be a number"),
     errors.NotFound("match:t3_a"),
     errors.AlreadyExists("match:t3_a"),
+    errors.EntriesGone(1, 17),
     errors.MatchClosed("t3_a", "completed"),
     errors.Overloaded(3, 100, 1.5),
     errors.DeadlockAborted("a waits for b waits for a"),

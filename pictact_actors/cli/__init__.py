@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from pictact_actors.cli import interrupts
+from pictact_actors.cli.audit import audit
 from pictact_actors.cli.check import check
+from pictact_actors.cli.cleanup import cleanup
 from pictact_actors.cli.command import Program
 from pictact_actors.cli.export import export
 from pictact_actors.cli.get import get
@@ -20,7 +22,7 @@ from pictact_actors.cli.stats import stats
 __all__ = ["main", "program"]
 
 program = Program(
-    [play, replay, leaderboard, player, get, log, check, stats, export, import_records],
+    [play, replay, leaderboard, player, get, log, check, audit, cleanup, stats, export, import_records],
     text="""PicTact's matches, scores and players in one durable store.
 
     Every command works on a data directory (--data, game-data unless you say otherwise) that no other process has

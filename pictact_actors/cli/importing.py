@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pictact_actors.cli import interrupts, terminal
 from pictact_actors.cli.command import FOUND, OK, Path, argument, command, complain
 from pictact_actors.cli.lines import BadLine, Line, bytes_of, opened_lines, read_lines
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import NO_CLEANUP, opened
 from pictact_actors.cli.text import print_json, print_line
 from pictact_actors.errors import InvalidKey, InvalidValue
 from pictact_actors.model import codec, keys
@@ -34,7 +34,7 @@ def import_records(file: str, data: str, as_json: bool) -> int:  # noqa: FBT001 
     """
     with (
         opened_lines(file) as source,
-        opened(data, create=True) as store,
+        opened(data, create=True, config=NO_CLEANUP) as store,  # or what is due would go before it is complete
         terminal.progress("importing", bytes_of(file)) as done,
     ):
         batch = _Batch(store)

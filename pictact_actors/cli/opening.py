@@ -10,15 +10,22 @@ from contextlib import contextmanager
 from pictact_actors.cli import interrupts
 from pictact_actors.cli.command import complain
 from pictact_actors.clock import Clock
-from pictact_actors.config import StoreConfig
+from pictact_actors.config import PERIOD_S_MAX, StoreConfig
 from pictact_actors.store import Store
+
+NO_CLEANUP = StoreConfig(cleanup_interval_s=PERIOD_S_MAX)
 
 
 @contextmanager
 def opened(
     data: str, *, create: bool = False, config: StoreConfig | None = None, clock: Clock | None = None
 ) -> Iterator[Store]:
-    """Open the store in `data`. Commands that only read never create one: `NotAStore` if there is none."""
+    """Open the store in `data`. Commands that only read never create one: `NotAStore` if there is none.
+
+    Nor do they clean up: who looks at what an old store holds changes nothing by it.
+    """
+    if config is None and not create:
+        config = NO_CLEANUP
     store: Store | None = None
     with _reports():
         try:

@@ -22,12 +22,14 @@ from pictact_actors.cli.command import (
 )
 from pictact_actors.cli.foresight import Foresight
 from pictact_actors.cli.gamelog import messages
+from pictact_actors.cli.hindsight import Hindsight
 from pictact_actors.cli.lines import BadLine, bytes_of, opened_lines, path_of, read_lines
 from pictact_actors.cli.opening import opened
 from pictact_actors.cli.replaying import LogClock, Pace, Replay, Tally
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import print_json
 from pictact_actors.clock import monotonic
+from pictact_actors.config import PERIOD_S_MAX, StoreConfig
 from pictact_actors.errors import StoreError
 
 
@@ -66,28 +68,34 @@ def replay(log: str, hosts: int, speed: float | None, data: str, as_json: bool) 
     """Feed a game LOG through the actors.
 
     LOG has one message a line in JSON: its type (a command's name), its ts (epoch seconds), the command's fields
-    in camelCase and, if you like, a requestId. The order within a match and within a user is kept, the store's
-    clock follows ts, and replaying the same log again changes nothing.
+    in camelCase and, if you like, a requestId. The order within a match and within a user is kept, and replaying
+    the same log again changes nothing. The store's clock follows ts, so matches expire as they would have: in the
+    end the boards have those of the log's last days, the players' histories all of them, and pictact audit says
+    which are gone.
 
     Lines that are not valid, and messages that the store rejects, are reported with their number and skipped.
     Exits 1 if a line was not valid.
     """
     clock, tally, pace = LogClock(), Tally(), Pace(speed)
+    config = StoreConfig(cleanup_interval_s=PERIOD_S_MAX, audit_expiry_s=PERIOD_S_MAX)  # cleanup is the replay's
     with (
         opened_lines(log) as file,
-        opened(data, create=True, clock=clock) as store,
+        opened(data, create=True, config=config, clock=clock) as store,
         _told(tally, as_json=as_json),
         Replay(store, clock, tally, hosts=hosts, on_refusal=_report) as running,
         terminal.progress("replaying", bytes_of(log)) as done,
     ):
-        foresight = Foresight(store, path_of(log))
+        foresight, hindsight = Foresight(store, path_of(log)), Hindsight(store)
         for entry in messages(read_lines(file)):
             if isinstance(entry, BadLine):
                 tally.invalid += 1
                 complain(f"line {entry.number} skipped: {entry.reason}")
             else:
                 _wait(pace.wait_s(entry.ts))
-                running.send(entry, refusal=foresight.refusal(entry))
+                if hindsight.is_past(entry):
+                    running.pass_over(entry)
+                else:
+                    running.send(entry, refusal=foresight.refusal(entry))
             done(entry.offset)
         running.finish()
     return FOUND if tally.invalid else OK

@@ -3,7 +3,8 @@
 A group's messages all go through the same host, so a match and a user keep their order. Messages that touch many
 groups or decide when a match expires (`ALONE`) wait for everything before them and hold back everything after them.
 Time goes with the messages: the clock shows the latest `ts` sent, and no message is sent while one from more than
-`AHEAD_S_MAX` before it is unanswered, so no host lives in another's past or future.
+`AHEAD_S_MAX` before it is unanswered, so no host lives in another's past or future. With each hour of the log that
+begins, what is due is cleaned up: where a match ends is up to the log, not to how fast it is replayed.
 
 Threads: the reader owns the clock and the pace; each host thread owns its window; `Flight` is shared, under its lock.
 """
@@ -25,6 +26,7 @@ from pictact_actors.store import Store
 
 ALONE = (CreateMatch, CompleteMatch, CancelMatch)
 AHEAD_S_MAX = 10.0
+CLEAN_EVERY_S = 3_600.0
 WINDOW_MAX = 64
 """Messages that a host hands to the store at once."""
 TIMEOUT_S = 60.0
@@ -201,7 +203,9 @@ class Replay:
     def __init__(
         self, store: Store, clock: LogClock, tally: Tally, *, hosts: int, on_refusal: Callable[[int, StoreError], None]
     ) -> None:
+        self._store = store
         self._clock = clock
+        self._clock.reach(store.runtime.engine.ts)
         self._flight = Flight(hosts * WINDOW_MAX * 2, tally, on_refusal)
         self._hosts = [Host(store, self._flight, number) for number in range(hosts)]
         self._oldest_ts = 0.0
@@ -224,7 +228,7 @@ class Replay:
         if alone or message.ts > self._oldest_ts + AHEAD_S_MAX:
             self._flight.land_all()
             self._oldest_ts = message.ts
-        self._clock.reach(message.ts)
+        self._reach(message.ts)
         self._flight.depart()
         if refusal is None:
             self._host_of(message.command).send(message)
@@ -233,9 +237,25 @@ class Replay:
         if alone:
             self._flight.land_all()
 
+    def pass_over(self, message: Message) -> None:
+        """Count a message as applied whose match was played before and is gone."""
+        self._reach(message.ts)
+        self._flight.depart()
+        self._flight.arrive(1, [])
+
     def finish(self) -> None:
-        """Wait until everything sent is answered. Raises `ReplayStopped`."""
+        """Wait until everything sent is answered, and clean up. Raises `ReplayStopped`."""
         self._flight.land_all()
+        self._store.cleanup()
+
+    def _reach(self, ts: float) -> None:
+        """Go on to the time of a message; clean up what was due before its hour began."""
+        hour = self._clock.now() // CLEAN_EVERY_S
+        if ts // CLEAN_EVERY_S > hour:
+            self._flight.land_all()
+            self._clock.reach(ts // CLEAN_EVERY_S * CLEAN_EVERY_S)
+            self._store.cleanup()
+        self._clock.reach(ts)
 
     def _host_of(self, command: Command) -> Host:
         return self._hosts[shard_of(command.group, len(self._hosts))]

@@ -15,7 +15,10 @@ from pictact_actors.model.records import camel
 
 @command("stats", examples=["pictact stats", "pictact stats --json"])
 def stats(data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
-    """Show figures of the store: commits, syncs, records in memory, space, and its shards."""
+    """Show figures of the store: commits, syncs, records in memory, space, and what waits and went wrong in its shards.
+
+    Sizes end in Bytes, times in S (seconds); counts are since the store was opened.
+    """
     with opened(data) as store:
         figures = {camel(name): _camel_names(value) for name, value in asdict(store.statistics()).items()}
     if as_json:

@@ -108,11 +108,15 @@ class Screen:
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr while the block runs; call what is yielded with the total done so far."""
+    """Show a bar on stderr while the block runs; call what is yielded with the total done so far.
+
+    Where nobody knows the total (None), the count is shown.
+    """
     if not is_watched():
         yield lambda _done: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    share = TextColumn("{task.completed:,.0f}") if total is None else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), share, TimeElapsedColumn())
     with Progress(*columns, console=_console(err=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)

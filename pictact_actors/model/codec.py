@@ -9,8 +9,9 @@ decoded is checked against the record before anyone sees it. Fields that this ve
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -27,6 +28,9 @@ Check = Callable[[str, object], object]
 
 _DEPTH_MAX = validate.NESTING_MAX + 8
 _PAIR_HEAD = b"\x82"
+_ARRAY, _MAP = 4 << 5, 5 << 5
+MAP_PIECE = 8_192
+"""Entries of a map that are encoded at once: a few milliseconds."""
 _END = secrets.token_bytes(16)
 _END_ITEM = cbor2.dumps(_END)
 
@@ -34,6 +38,33 @@ _END_ITEM = cbor2.dumps(_END)
 def dumps(value: object) -> bytes:
     """Encode plain data that has been checked."""
     return cbor2.dumps(value)
+
+
+def dumps_in_pieces(value: object) -> bytes:
+    """Encode the same in the same way, large maps piece by piece: in between other threads have their turn."""
+    return b"".join(_pieces(value))
+
+
+def _pieces(value: object) -> Iterator[bytes]:
+    if isinstance(value, list):
+        yield _head(_ARRAY, len(value))
+        for item in value:
+            yield from _pieces(item)
+    elif isinstance(value, Mapping) and len(value) > MAP_PIECE:
+        yield _head(_MAP, len(value))
+        pairs = iter(value.items())
+        while piece := dict(islice(pairs, MAP_PIECE)):
+            yield cbor2.dumps(piece)[len(_head(_MAP, len(piece))) :]
+    else:
+        yield cbor2.dumps(value)
+
+
+def _head(kind: int, length: int) -> bytes:
+    """Return how CBOR begins an array or a map of so many."""
+    for below, mark, width in ((24, 0, 0), (1 << 8, 24, 1), (1 << 16, 25, 2), (1 << 32, 26, 4)):
+        if length < below:
+            return bytes([kind | (mark or length)]) + (length.to_bytes(width, "big") if width else b"")
+    raise ValueError(f"nobody has {length} of anything")
 
 
 def loads(data: bytes) -> Any:
@@ -152,12 +183,18 @@ _CHECKS: Mapping[str, Check] = {
     "mod_responsiveness": _optional(validate.check_number),
     "participation_rate": _optional(validate.check_number),
     "samples": _samples,
+    "observations": validate.check_count,
+    "reason": validate.check_text,
+    "due_at": _TIME,
+    "archive": validate.check_text,
+    "removed": _samples,
+    "done": validate.check_bool,
     "digest": validate.check_text,
     "answer": _answered,
     "created_at": _TIME,
     "updated_at": _TIME,
 }
-_CONTAINERS = frozenset({"reference_images", "trophies", "samples", "answer"})
+_CONTAINERS = frozenset({"reference_images", "trophies", "samples", "removed", "answer"})
 
 
 class _Layout(NamedTuple):

@@ -346,12 +346,13 @@ class PutMany(Command):
 
     @property
     def group(self) -> str:
-        """The group of the first record, whose shard sends the crossing on its way."""
+        """The group of the first record, whose shard sends the crossing on its way and remembers its request id."""
         return keys.parse(next(iter(self.records))).group
 
     def checked(self) -> Self:
-        """Check every record against its key, and every field of it."""
-        return replace(self, records={key: checked_public(key, record) for key, record in self.records.items()})
+        """Check every record against its key and field by field; in whatever order they came, they are one command."""
+        checked = {key: checked_public(key, record) for key, record in self.records.items()}
+        return replace(self, records={key: checked[key] for key in sorted(checked, key=keys.posts_first)})
 
 
 COMMANDS: Mapping[str, type[Command]] = {

@@ -8,32 +8,60 @@ from dataclasses import fields
 
 from pictact_actors.errors import InvalidValue
 from pictact_actors.model import codec, keys
+from pictact_actors.model.chores import Discard, Expire, Forget, Strike
 from pictact_actors.model.commands import Command, CompleteMatch, Unchanged
 from pictact_actors.model.records import OPEN_STATUSES, AnsweredRequest, Match, Record
-from pictact_actors.model.rules import NO_CHANGES, RULES, Outcome, View, When, closing, open_match, settle, standings
+from pictact_actors.model.removal import Emptied, StoredView, anew, discard, expire, forget, strike
+from pictact_actors.model.rules import (
+    NO_CHANGES,
+    Outcome,
+    Rule,
+    View,
+    When,
+    closing,
+    open_match,
+    settle,
+    standings,
+)
+from pictact_actors.model.rules import RULES as GAME_RULES
 
 _DIGEST_BYTES = 16
+RULES: Mapping[type[Command], Rule] = {
+    **GAME_RULES,
+    Expire: expire,
+    Forget: forget,
+    Discard: discard,
+    Strike: strike,
+}
 
 
 def decide(command: Command, view: View, when: When) -> Outcome:
     """Return what a checked command leads to. Raises `Rejected` errors, after which nothing is to be written."""
     if command.request_id is None:
         return RULES[type(command)](command, view, when)
-    answered = answered_before(command, view)
+    answered = answered_before(command, view, when)
     if answered is not None:
         return answered
     outcome = RULES[type(command)](command, view, when)
     return Outcome(outcome.answer, {**outcome.changes, **answering(command, outcome.answer, when.now)})
 
 
-def answered_before(command: Command, view: View) -> Outcome | None:
-    """Return the first answer to a request id, or None if it is new.
+def decide_anew(command: Command, post_id: str, view: StoredView, when: When) -> Outcome:
+    """Decide a command for a post that is due: it is gone."""
+    outcome = decide(command, Emptied(view, post_id), when)
+    return Outcome(outcome.answer, anew(post_id, outcome.changes, view, when))
+
+
+def answered_before(command: Command, view: View, when: When) -> Outcome | None:
+    """Return the first answer to a request id, or None if it is new; a user's is, after its time.
 
     Raises `InvalidValue` if the id was used for a different command.
     """
     key = _request_key(command)
     request = None if key is None else view.get(key)
     if not isinstance(request, AnsweredRequest):
+        return None
+    if request.anchor == keys.LIFETIME and request.created_at <= when.now - when.request_expiry_s:
         return None
     if request.digest != digest(command):
         raise InvalidValue("requestId", command.request_id, "was used for a different command")
@@ -55,8 +83,8 @@ def answering(command: Command, answer: object, now: float) -> Mapping[str, Reco
 
 
 def digest(command: Command) -> str:
-    """Return a fingerprint of everything in a command but its request id."""
-    values = (getattr(command, f.name) for f in fields(command) if f.name != "request_id")
+    """Return a fingerprint of everything in a command but its request id, and what cannot be compared (a function)."""
+    values = (getattr(command, f.name) for f in fields(command) if f.compare and f.name != "request_id")
     said = codec.dumps([command.NAME, *map(_plain, values)])
     return hashlib.blake2b(said, digest_size=_DIGEST_BYTES).hexdigest()
 

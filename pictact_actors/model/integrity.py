@@ -1,4 +1,4 @@
-"""Whether records make sense together: relationships, sums, keys. Part of `check()`."""
+"""Whether records make sense together: relationships, sums, keys, indexes. Part of `check()`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pictact_actors.model.indexes import SHARED, index_keys
 from pictact_actors.model.records import (
     COMPLETED,
     Analytics,
@@ -39,8 +40,16 @@ class _Totals:
     points: Number = 0
 
 
-def flaws(records: Iterable[tuple[str, Record]]) -> Iterator[Flaw]:
-    """Yield what contradicts what, in one pass. Keeps one small entry a match and a player in memory."""
+def flaws(  # noqa: C901 - one case a kind of record
+    records: Iterable[tuple[str, Record]], found: Iterable[str] | None = None
+) -> Iterator[Flaw]:
+    """Yield what contradicts what, in one pass; `found` are all keys of indexes, None leaves those out.
+
+    Keeps one small entry a match and a player in memory, and the index keys that the records lead to.
+    """
+    expected: set[str] = set()
+    if found is not None:
+        records = _noting_index_keys(records, expected)
     posts: set[str] = set()
     belonging: dict[str, str] = {}
     totals: defaultdict[str, _Totals] = defaultdict(_Totals)
@@ -65,6 +74,24 @@ def flaws(records: Iterable[tuple[str, Record]]) -> Iterator[Flaw]:
         if post_id not in posts:
             yield Flaw("relationship", key, f"has no match:{post_id}")
     yield from _sum_flaws(lifetimes, totals)
+    yield from _index_flaws(expected, found or ())
+
+
+def _noting_index_keys(records: Iterable[tuple[str, Record]], expected: set[str]) -> Iterator[tuple[str, Record]]:
+    for key, record in records:
+        expected.update(index_keys(record))
+        yield key, record
+
+
+def _index_flaws(expected: set[str], found: Iterable[str]) -> Iterator[Flaw]:
+    """Compare index keys with those that records lead to. One that several share may outlive them."""
+    for key in found:
+        if key in expected:
+            expected.remove(key)
+        elif not key.startswith(SHARED):
+            yield Flaw("index", key, "is in the index, but no record leads to it")
+    for key in expected:
+        yield Flaw("index", key, "is missing from the index, a record leads to it")
 
 
 def _match_flaws(match: Match) -> Iterator[Flaw]:

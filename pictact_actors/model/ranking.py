@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pictact_actors.model.records import Lifetime, Score, Standing
+from pictact_actors.model.records import Score, Standing
 from pictact_actors.model.validate import Number
 
 Place = tuple[Number, int, Number, str]
@@ -35,9 +35,3 @@ def ranked(places: Iterable[Place], rank: int = 1, position: int = 1) -> Iterato
             rank = position_now
         yield standing(rank, at)
         before = at
-
-
-def lifetime_place(lifetime: Lifetime, by: str) -> tuple[Number, str]:
-    """Return where a player stands among all players: the value down, then the name."""
-    value: Number = getattr(lifetime, by)
-    return (-value, lifetime.user)

@@ -19,6 +19,9 @@ from pictact_actors.model.validate import Number
 LOBBY, ACTIVE, COMPLETED, CANCELLED = "lobby", "active", "completed", "cancelled"
 STATUSES = (LOBBY, ACTIVE, COMPLETED, CANCELLED)
 OPEN_STATUSES = (LOBBY, ACTIVE)
+IDLE, ARCHIVED, DISCARDED, FORGOTTEN = "idle", "archived", "discarded", "forgotten"
+OF_MATCHES = (COMPLETED, CANCELLED, IDLE)
+"""The reasons in the audit for which a match was removed."""
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
 NO_SAMPLES: Mapping[str, int] = MappingProxyType({})
@@ -172,7 +175,10 @@ class PlayedMatch(Record):
 
 @frozen
 class Analytics(Record):
-    """Running means of a match's observations; `samples` counts those behind each mean, by camelCase name."""
+    """Running means of a match's observations; `samples` counts those behind each mean, by camelCase name.
+
+    `observations` is the number of the last one (`Observation.seq`).
+    """
 
     KIND: ClassVar[str] = keys.ANALYTICS
     IDS: ClassVar[tuple[str, ...]] = ("post_id",)
@@ -182,9 +188,74 @@ class Analytics(Record):
     mod_responsiveness: Number | None = None
     participation_rate: Number | None = None
     samples: Mapping[str, int] = field(default_factory=lambda: NO_SAMPLES, hash=False)
+    observations: int = 0
     created_at: Number = 0.0
     updated_at: Number = 0.0
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
+
+
+@frozen
+class Observation(Record):
+    """One observation of a match, as it came; None where nothing was observed. `created_at` is when.
+
+    It outlives its match, so it says the `subreddit` itself.
+    """
+
+    KIND: ClassVar[str] = keys.OBSERVATION
+    IDS: ClassVar[tuple[str, ...]] = ("post_id", "seq")
+    post_id: str
+    seq: int
+    invalid_rate: Number | None = None
+    avg_solve_time: Number | None = None
+    mod_responsiveness: Number | None = None
+    participation_rate: Number | None = None
+    subreddit: str = ""
+    created_at: Number = 0.0
+    updated_at: Number = 0.0
+    unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
+
+
+@frozen
+class Audit(Record):
+    """What cleanup removed, why, and how many records of each kind.
+
+        reason       owner   time                       removed
+        completed    post    when the match was due     a match that was over, with what belongs to it
+        cancelled    post    the same                   the same
+        idle         post    the same                   one that nobody played any more
+        archived     shard   when the cleanup began     details of analytics that are in the file `archive` now
+        discarded    shard   the same                   details that nobody wants to keep
+        forgotten    shard   the same                   answers to requests of users
+
+    `due_at` is the time in epoch seconds. `created_at` is when the removal began, `updated_at` its last step; `done`
+    says that nothing is left of it.
+    """
+
+    KIND: ClassVar[str] = keys.AUDIT
+    IDS: ClassVar[tuple[str, ...]] = ("time", "reason", "owner")
+    time: str
+    reason: str
+    owner: str
+    due_at: Number = 0.0
+    subreddit: str = ""
+    theme: str = ""
+    archive: str = ""
+    removed: Mapping[str, int] = field(default_factory=lambda: NO_SAMPLES, hash=False)
+    done: bool = False
+    created_at: Number = 0.0
+    updated_at: Number = 0.0
+    unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
+
+    @property
+    def post_id(self) -> str | None:
+        """The match that was removed; None where it was something else."""
+        return self.owner if self.reason in OF_MATCHES else None
+
+    def to_dict(self) -> dict[str, object]:
+        """All fields with their camelCase names; the match by its name, or null."""
+        shown = Record.to_dict(self)
+        del shown["time"], shown["owner"]
+        return {"postId": self.post_id, **shown}
 
 
 @frozen
@@ -203,9 +274,10 @@ class AnsweredRequest(Record):
     unknown: Mapping[str, object] | None = field(default=None, hash=False, repr=False)
 
 
-RECORDS: Mapping[str, type[Record]] = {
-    cls.KIND: cls for cls in (Match, Round, Score, Lifetime, PlayedMatch, Analytics, AnsweredRequest)
-}
+_PLAYED = (Match, Round, Score, Analytics, Observation)
+_LASTING = (Lifetime, PlayedMatch)
+_INTERNAL = (AnsweredRequest, Audit)
+RECORDS: Mapping[str, type[Record]] = {cls.KIND: cls for cls in (*_PLAYED, *_LASTING, *_INTERNAL)}
 
 
 @frozen

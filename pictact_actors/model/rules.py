@@ -36,6 +36,7 @@ from pictact_actors.model.records import (
     Analytics,
     Lifetime,
     Match,
+    Observation,
     PlayedMatch,
     Record,
     Round,
@@ -44,9 +45,11 @@ from pictact_actors.model.records import (
     Texts,
     camel,
 )
+from pictact_actors.model.updating import Update
 from pictact_actors.model.validate import NUMBER_MAX, TEXTS_MAX, Number
 
 N = TypeVar("N", int, float)
+DAY_S = 86_400.0
 
 
 class View(Protocol):
@@ -62,10 +65,16 @@ class View(Protocol):
 
 
 class When(NamedTuple):
-    """The time of a decision. `unique()` gives a time of its own that orders decisions within one `now`."""
+    """The time of a decision. `unique()` gives a time of its own that orders decisions within one `now`.
+
+    The periods (s) say how long things live from then on.
+    """
 
     now: float
     unique: Callable[[], float]
+    match_expiry_s: float = 7 * DAY_S
+    match_idle_s: float = 90 * DAY_S
+    request_expiry_s: float = 7 * DAY_S
 
 
 class Outcome(NamedTuple):
@@ -190,8 +199,8 @@ def add_trophy(command: AddTrophy, view: View, when: When) -> Outcome:
 
 
 def record_analytics(command: RecordAnalytics, view: View, when: When) -> Outcome:
-    """Fold one observation into the running means."""
-    open_match(view, command.post_id)
+    """Fold one observation into the running means, and keep it as a detail."""
+    match = open_match(view, command.post_id)
     key = keys.analytics_key(command.post_id)
     found = view.get(key)
     before = found if isinstance(found, Analytics) else Analytics(command.post_id, created_at=when.now)
@@ -204,8 +213,19 @@ def record_analytics(command: RecordAnalytics, view: View, when: When) -> Outcom
             mean = getattr(before, name) or 0.0
             means[name] = mean + (observed - mean) / count
     frozen = MappingProxyType(samples) if samples else NO_SAMPLES
-    after = replace(before, **means, samples=frozen, updated_at=when.now)  # type: ignore[arg-type]  # names of metrics
-    return Outcome(after, {key: after})
+    seq = 1 + (before.observations or _last_observation(view, command.post_id))
+    after = replace(before, **means, samples=frozen, observations=seq, updated_at=when.now)  # type: ignore[arg-type]  # names of metrics
+    observed_now = {name: getattr(command, name) for name in command.METRICS}
+    detail = Observation(
+        command.post_id, seq, **observed_now, subreddit=match.subreddit, created_at=when.now, updated_at=when.now
+    )
+    return Outcome(after, {key: after, detail.key: detail})
+
+
+def _last_observation(view: View, post_id: str) -> int:
+    """Return the number of the last observation that an earlier match of a post has left, or 0."""
+    left = view.scan(f"observation:{post_id}:")
+    return max((record.seq for record in left if isinstance(record, Observation)), default=0)
 
 
 def complete_match(command: CompleteMatch, view: View, _when: When) -> Outcome:
@@ -217,7 +237,15 @@ def complete_match(command: CompleteMatch, view: View, _when: When) -> Outcome:
     raise NotImplementedError("an open match is completed across groups")
 
 
-RULES: Mapping[type[Command], Callable[..., Outcome]] = MappingProxyType(
+def update(command: Update, view: View, when: When) -> Outcome:
+    """Write what the caller's function makes of a record."""
+    before = view.get(command.key)
+    after = stamped(command.made_of(before), before, when)
+    return Outcome(after, {command.key: after})
+
+
+Rule = Callable[..., Outcome]
+RULES: Mapping[type[Command], Rule] = MappingProxyType(
     {
         CreateMatch: create_match,
         UpdateMatch: update_match,
@@ -229,6 +257,7 @@ RULES: Mapping[type[Command], Callable[..., Outcome]] = MappingProxyType(
         AddTrophy: add_trophy,
         RecordAnalytics: record_analytics,
         CompleteMatch: complete_match,
+        Update: update,
     }
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pykka
 
-from pictact_actors.threads import let_others_finish
+from pictact_actors.threads import HERE, let_others_finish
 
 
 class Mailbox:
@@ -47,12 +47,15 @@ class Actor(pykka.ThreadingActor):
     @classmethod
     def launch(cls, *args: object) -> Mailbox:
         """Start the actor, out of the reach of the host's registry."""
-        ref = cls.start(*args)
-        pykka.ActorRegistry.unregister(ref)
-        return Mailbox(ref)
+        try:
+            return Mailbox(cls.start(*args))
+        finally:
+            for ref in pykka.ActorRegistry.get_by_class(cls):  # also one that found no thread to run in
+                pykka.ActorRegistry.unregister(ref)
 
     def on_start(self) -> None:
         """Begin in the actor's own thread."""
+        HERE.in_actor = True
         let_others_finish()
 
     def on_receive(self, message: Any) -> None:

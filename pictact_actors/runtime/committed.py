@@ -10,47 +10,97 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
+from pictact_actors.clock import monotonic
 from pictact_actors.errors import NotFound, StoreClosed
 from pictact_actors.model import codec, keys
-from pictact_actors.model.records import Lifetime, Record, Score
+from pictact_actors.model.records import Record, Score
+from pictact_actors.model.summary import MatchMeans
 from pictact_actors.runtime.cache import SMALL_BYTES, Cache
-from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard, LifetimeBoards
+from pictact_actors.runtime.expiry import Expiry
+from pictact_actors.runtime.leaderboard import Board, Boards
+from pictact_actors.runtime.lifetimes import LifetimeBoard
+from pictact_actors.runtime.observed import KINDS as OBSERVED
+from pictact_actors.runtime.observed import Observed
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.engine import Engine, Problem
 
 T = TypeVar("T")
 _LOADS = 16
 """Boards that can be loaded at the same time, at the most."""
+_GLANCES = 3
+"""Attempts to read several things without holding writers up; then they wait, for less than a millisecond."""
+
+
+class Held(NamedTuple):
+    """Records and boards in memory; look-ups of one record, and those of them that went to the engine."""
+
+    records: int
+    size_bytes: int
+    reads: int
+    misses: int
+    hit_rate: float | None
+    boards: int
 
 
 class Committed:
     """Committed records, leaderboards, and the moment they belong to."""
 
-    def __init__(self, engine: Engine, cache_bytes_max: int, board_players_max: int) -> None:
+    def __init__(self, engine: Engine, cache_bytes_max: int, board_players_max: int, expiry: Expiry) -> None:
+        self.expiry = expiry
         self._engine = engine
         self._cache = Cache(cache_bytes_max)
         self._boards = Boards(board_players_max)
-        self._lifetime_boards = LifetimeBoards()
+        self._totals_version = 0
         self._moment = threading.Lock()
+        self._observed = Observed(engine, self._moment, self._locked_get)
         self._loads = [threading.Lock() for _ in range(_LOADS)]
         self._publishing = False
         self._version = 0
         self._closed: StoreClosed | None = None
+        self._wall_time = expiry.wall_time
+        self._reads = 0
+        """Look-ups of one record. Added up without a lock: the interpreter lock makes that exact."""
 
     # -- one record
 
     def get(self, key: str) -> Record | None:
-        """Return the record under a key. Raises `InvalidKey` if there can be none: what is found was checked."""
+        """Return the record under a key, unless its post is due. Raises `InvalidKey` if there can be none."""
+        expiry = self.expiry  # first: a post that was due may be made anew after this, but what is read then is new
+        if (expiry.gone or self._wall_time() >= expiry.next_due) and self.hides(key):
+            return None
+        self._reads += 1
         record = self._cache.hot.get(key)
+        if record is None or self._publishing:
+            record = self._get_slowly(key)
+        return record
+
+    def get_due(self, key: str) -> Record | None:
+        """Return the record under a key, also one whose post is due."""
+        self._reads += 1
+        record = self._cache.hot.get(key)  # what is found was checked
         if record is None or self._publishing:
             return self._get_slowly(key)
         return record
 
     def cached(self, key: str) -> Record | None:
         """Return the record under a key if that needs no wait and no disk."""
-        return None if self._publishing else self._cache.hot.get(key)
+        if self.hides(key):
+            return None
+        record = self._cache.hot.get(key)
+        if record is None or self._publishing:
+            return None
+        self._reads += 1
+        return record
+
+    def hides(self, key: str) -> bool:
+        """Whether a record is gone although it is there: its post is due."""
+        expiry = self.expiry
+        if self._wall_time() >= expiry.next_due:
+            expiry.look()
+        return bool(expiry.gone) and expiry.hides(key)
 
     def _get_slowly(self, key: str) -> Record | None:
         if self._publishing:
@@ -104,35 +154,62 @@ class Committed:
                 break
         else:
             with self._moment:
-                found = {key: self._locked_get(key) for key in listed}
-        return {key: record for key, record in found.items() if record is not None}
+                found = {key: None if self.hides(key) else self._locked_get(key) for key in listed}
+        return {key: record for key, record in found.items() if record is not None and not self.hides(key)}
 
     def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, Record]]:
-        """Iterate the records under a prefix, as they are now, in key order."""
+        """Iterate the records under a prefix, as they are now, in key order, but those whose post is due."""
         self.require_open()
         with self._moment:
             pairs = self._engine.scan(prefix, after)
-        return self._decode_all(pairs)
+            if self._wall_time() >= self.expiry.next_due:
+                self.expiry.look()
+            hides = self.expiry.at_this_moment()
+        return self._decode_all(pair for pair in pairs if not hides(pair[0]))
+
+    def scan_due(self, prefix: str) -> Iterator[tuple[str, Record]]:
+        """Iterate the records under a prefix, also those whose post is due."""
+        return self._decode_all(self.stored(prefix))
+
+    def stored(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """Iterate the same as they are stored, behind `after`."""
+        self.require_open()
+        with self._moment:
+            return self._engine.scan(prefix, after)
+
+    def index(self, prefix: str, after: str | None = None) -> Iterator[str]:
+        """Iterate the keys of an index under a prefix, as they are now, in order."""
+        self.require_open()
+        with self._moment:
+            pairs = self._engine.scan(prefix, after)
+        return (key for key, _ in pairs)
 
     def one_and_scan(self, key: str, prefix: str) -> tuple[Record | None, list[Record]]:
         """Return the record under a key and all those under a prefix, as they are at one moment."""
         self.require_open()
         with self._moment:
+            if self.hides(key):
+                return None, []
             record = self._locked_get(key)
             pairs = self._engine.scan(prefix)
         return record, [record for _, record in self._decode_all(pairs)]
 
-    def pinned(self) -> tuple[Iterator[tuple[str, Record]], Iterator[Problem]]:
-        """Return all records of the present moment, and the engine's own check of it."""
+    def pinned(self) -> tuple[Iterator[tuple[str, Record]], Iterator[str], Iterator[Problem]]:
+        """Return all records of the present moment, all keys of indexes, and the engine's own check of it."""
         self.require_open()
         with self._moment:
-            return self._decode_all(self._engine.scan("")), self._engine.check()
+            records = self._decode_all(self._engine.scan(""))
+            indexes = [self._engine.scan(prefix) for prefix in keys.INDEXES]
+            return records, (key for key, _ in chain.from_iterable(indexes)), self._engine.check()
 
     # -- leaderboards
 
     def on_board(self, post_id: str, read: Callable[[Board], T]) -> T:
         """Read a post's leaderboard, loading it if need be. Raises `NotFound` if there is no such match."""
         while True:
+            if self.hides(keys.match_key(post_id)):
+                self._boards.drop(post_id)
+                raise NotFound(keys.match_key(post_id))
             with self._moment:
                 self.require_open()
                 board = self._boards.get(post_id)
@@ -143,16 +220,32 @@ class Committed:
             with self._one_load(post_id):
                 self._load_board(post_id)
 
+    def drop_idle_boards(self, idle_s: float) -> None:
+        """Forget post boards that nobody has read for `idle_s`; they are loaded anew when they are asked for."""
+        with self._moment:
+            self._boards.drop_idle(monotonic() - idle_s)
+
     def on_lifetime_board(self, by: str, read: Callable[[LifetimeBoard], T]) -> T:
-        """Read the leaderboard of all players by a lifetime total, loading it if need be."""
-        while True:
+        """Read the leaderboard of all players by a lifetime total."""
+        self.require_open()
+        board = LifetimeBoard(by, self._engine, self.get_due)
+        for _ in range(_GLANCES):
+            version = self._totals_version
+            found = read(board)
             with self._moment:
-                self.require_open()
-                board = self._lifetime_boards.get(by)
-                if board is not None:
-                    return read(board)
-            with self._one_load(by):
-                self._load_lifetime_board(by)
+                if self._totals_version == version:
+                    return found
+        with self._moment:
+            self.require_open()
+            return read(LifetimeBoard(by, self._engine, self._locked_get))
+
+    def observed(self) -> list[MatchMeans]:
+        """Return the means of all matches with analytics, of one moment, but those of posts that are due."""
+        self.require_open()
+        if self._wall_time() >= self.expiry.next_due:
+            self.expiry.look()
+        means, hides = self._observed.all(self.expiry.at_this_moment)
+        return [match for match in means if not hides(keys.analytics_key(match.post_id))]
 
     def _one_load(self, board: str) -> threading.Lock:
         """Return the lock that lets one reader load a board while others who ask for it wait for that."""
@@ -177,24 +270,6 @@ class Committed:
             with self._moment:
                 boards.end(post_id, loading, loaded)
 
-    def _load_lifetime_board(self, by: str) -> None:
-        """Load a board of all players in the same way."""
-        loaded: LifetimeBoard | None = None
-        with self._moment:
-            boards = self._lifetime_boards
-            if boards.get(by) is not None:
-                return
-            pairs = self._engine.scan("lifetime:")
-            loading = boards.begin()
-        try:
-            board = LifetimeBoard(by)
-            for _, record in self._decode_all(pairs):
-                board.put(_lifetime(record))
-            loaded = board
-        finally:
-            with self._moment:
-                boards.end(loading, loaded)
-
     # -- publishing (the committer's)
 
     def publish(self, staged: Sequence[Staged]) -> None:
@@ -203,7 +278,7 @@ class Committed:
             self._publishing = True
             try:
                 self._engine.publish()
-                followed = bool(self._boards or self._lifetime_boards)
+                followed = bool(self._boards)
                 for item in staged:
                     self._show(item, followed)
             finally:
@@ -214,33 +289,41 @@ class Committed:
         records = item.records
         cache = self._cache
         for key, value in item.changes.items():
-            record = None if records is None else records[key]
+            if not value and key.startswith("top:"):  # most keys of a large commit, and nothing else to do
+                self._totals_version += 1
+                continue
+            record = None if records is None else records.get(key)
             if record is None or value is None:
                 cache.forget(key)
             elif len(value) <= SMALL_BYTES and key in cache.hot:
                 cache.hot[key] = record  # the usual case, spelled out: a third of the time
             else:
                 cache.put(key, record, len(value))
-            if followed and key.startswith(_ON_BOARDS):
-                self._show_on_boards(key, record, value)
-
-    def _show_on_boards(self, key: str, record: Record | None, value: bytes | None) -> None:
-        if key.startswith("score:"):
-            if self._boards:
+            if not value and key.startswith(_TELLING):
+                self._show_end(key, value)
+            if followed and key.startswith("score:"):
                 _, post_id, user = key.split(":")
                 self._boards.publish(post_id, user, _score(record or _decoded(key, value)))
-        elif self._lifetime_boards:
-            current = record or _decoded(key, value)
-            self._lifetime_boards.publish(key[len("lifetime:") :], None if current is None else _lifetime(current))
+            if self._observed.followed and key.startswith(OBSERVED):
+                self._observed.publish(key, record or _decoded(key, value))
+
+    def _show_end(self, key: str, value: bytes | None) -> None:
+        """Follow the index of what is due; a board goes with its match."""
+        if key.startswith("due:"):
+            self.expiry.published(key, value)
+        else:
+            self._boards.drop(key.removeprefix("match:"))
 
     def forget(self, groups: frozenset[str]) -> None:
         """Read the records of some groups anew: another host has written them."""
         with self._moment:
             self._cache.clear()
+            self.expiry.forget()
             self._version += 1
             for group in groups:
                 self._boards.drop(group.removeprefix("match:"))
-            self._lifetime_boards.drop()
+            self._totals_version += 1
+            self._observed.drop()
 
     # -- the end
 
@@ -256,7 +339,7 @@ class Committed:
             self._version += 1  # what a reader has on its way into the cache comes too late
             self._cache.clear()
             self._boards = Boards(1)
-            self._lifetime_boards = LifetimeBoards()
+            self._observed.drop()
 
     def abandon(self, reason: StoreClosed) -> None:
         """Refuse reads in a forked child, where locks may be held by threads that are not there."""
@@ -265,15 +348,18 @@ class Committed:
         self._moment = threading.Lock()
         self._cache.clear()
 
-    def statistics(self) -> tuple[int, int, int]:
-        """Return cached records, cache misses, and boards in memory."""
-        return len(self._cache), self._cache.misses, len(self._boards)
+    def statistics(self) -> Held:
+        """Return what is held in memory, and how often that was enough."""
+        cache, reads = self._cache, self._reads
+        hit_rate = max(0.0, 1.0 - cache.misses / reads) if reads else None
+        return Held(len(cache), cache.size_bytes, reads, cache.misses, hit_rate, len(self._boards))
 
     def _decode_all(self, pairs: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Record]]:
-        return ((key, codec.decode(key, value)) for key, value in pairs)
+        return ((key, codec.decode(key, value)) for key, value in pairs if not keys.is_index(key))
 
 
-_ON_BOARDS = ("score:", "lifetime:")
+_TELLING = ("due:", "match:")
+"""What says something about a post when it appears without a value, or goes."""
 
 
 def _decoded(key: str, value: bytes | None) -> Record | None:
@@ -282,9 +368,3 @@ def _decoded(key: str, value: bytes | None) -> Record | None:
 
 def _score(record: Record | None) -> Score | None:
     return record if isinstance(record, Score) else None
-
-
-def _lifetime(record: Record) -> Lifetime:
-    if not isinstance(record, Lifetime):
-        raise TypeError(f"{record!r} is no lifetime")
-    return record

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pictact_actors.config import StoreConfig
     from pictact_actors.runtime.committed import Committed
     from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.space import Space
 
 _GROUP_BYTES_MAX = 8 * 1024 * 1024
 """A group takes no further batch beyond this, so that small writes do not wait for many large ones."""
@@ -56,8 +57,11 @@ _STOP: Final = _Stop()
 class Committer:
     """Makes commit groups durable, shows them, and answers their callers."""
 
-    def __init__(self, engine: Engine, committed: Committed, clock: StoreClock, config: StoreConfig) -> None:
+    def __init__(
+        self, engine: Engine, committed: Committed, clock: StoreClock, config: StoreConfig, space: Space
+    ) -> None:
         self._engine = engine
+        self._space = space
         self._committed = committed
         self._clock = clock
         self._group_max = config.commit_group_max
@@ -138,14 +142,12 @@ class Committer:
             if self.failure is not None:
                 self._refuse(current, lambda: StoreFailed(self.failure or ""))
             else:
+                self._space.look()
+                if self._space.full is not None:
+                    current = self._turn_away(current, self._space.full)
                 self._commit(current)
         except StorageFull as full:
-            cause = full.cause
-            if not self._full:  # once, not for each group while it lasts
-                log.warning(log.STORAGE_FULL, cause=cause)
-            self._full = True
-            self._refuse(current, lambda: StorageFull(cause))
-            self._reset(current)
+            self._find_no_room(current, full.cause)
         except Conflict as conflict:
             self._resolve(current, conflict.groups)
         except BaseException as error:  # noqa: BLE001 - a failed commit is terminal, whatever failed
@@ -179,6 +181,42 @@ class Committer:
         for batch in batches:
             self._leave(batch)
         answer_all([rejected(item.call, failure()) for batch in batches for item in batch.staged])
+
+    def _find_no_room(self, batches: Sequence[Batch], cause: str) -> None:
+        """Refuse a group that found no room; what may use the ballast, which was held until now, is decided again."""
+        was_full = self._space.full is not None
+        self._space.ran_out(cause)
+        if self._space.full is None or was_full:
+            if not self._full:  # once, not for each group while it lasts
+                log.warning(log.STORAGE_FULL, cause=cause)
+            self._full = True
+            self._refuse(batches, lambda: StorageFull(cause))
+            self._reset(batches)
+            return
+        spared = self._turn_away(batches, cause)
+        self._reset(spared)
+        for batch in spared:
+            self._decide_again(batch)
+
+    def _turn_away(self, batches: Sequence[Batch], cause: str) -> list[Batch]:
+        """Refuse what needs room; return the batches that need none. What was decided on others is decided again."""
+        spared: list[Batch] = []
+        for batch in batches:
+            refused = [item for item in batch.staged if self._space.refuses(item)] if batch.is_current() else []
+            if not refused:
+                spared.append(batch)
+                continue
+            if batch.holder is not None:
+                self._refuse([batch], lambda: StorageFull(cause))
+            else:
+                batch.link.gate.leave(len(refused))
+                answer_all([rejected(item.call, StorageFull(cause)) for item in refused])
+            self._reset([batch])
+        outdated = [batch for batch in spared if not batch.is_current()]  # asked once: deciding again makes it current
+        spared = [batch for batch in spared if batch.is_current()]
+        for batch in outdated:
+            self._decide_again(batch)
+        return spared
 
     def _leave(self, batch: Batch) -> None:
         if batch.holder is not None:

@@ -10,17 +10,22 @@ Stops are in one order for everybody (posts before users, then by shard), so cro
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import InvalidValue, Rejected, RequestTimeout, ShardRestarted
 from pictact_actors.model import keys
+from pictact_actors.model.chores import Expire
 from pictact_actors.model.codec import encode
 from pictact_actors.model.commands import CompleteMatch, PutMany
 from pictact_actors.model.deciding import answered_before, answering, crosses_groups, decide
+from pictact_actors.model.indexes import INDEXED, reindexed
+from pictact_actors.model.indexes import KINDS as INDEXED_KINDS
 from pictact_actors.model.records import Match, Record, Score, Standing
-from pictact_actors.model.rules import Outcome, closing, settle, stamped
+from pictact_actors.model.removal import Emptied, anew, expire_examined, may_be_idle, times_of_changes
+from pictact_actors.model.rules import Outcome, View, closing, settle, stamped
 from pictact_actors.runtime.holder import Holder
 from pictact_actors.runtime.leaderboard import Board
 from pictact_actors.runtime.messages import Arrive
@@ -48,8 +53,9 @@ class Stop(NamedTuple):
 class Crossing(Holder):
     """A command under way through the shards that own its groups.
 
-    It belongs to the one thread that works on it; messages hand it over. `at` is the shard that has it now (None: the
-    committer), for who finds that shard dead.
+    It belongs to the one thread that works on it; messages hand it over. `visited` has each shard before it gets there.
+    When one of these is restarted, this one is over, and its command begins another one (`fence.py`): to go back and
+    lock again there what was lost, with locks held elsewhere, might be against the one order.
     """
 
     def __init__(self, call: Call, workplace: Workplace, stops: list[Stop]) -> None:
@@ -59,15 +65,18 @@ class Crossing(Holder):
         self.stops = stops
         self.position = 0
         self.size_bytes = 0
-        self.at: ShardLink | None = stops[0].link
-        workplace.crossings[self] = None
         self._home = workplace.link_of(call.command.group)
+        self.visited.add(self._home)
         self._changes: dict[str, bytes | None] = {}
 
     @property
     def home(self) -> ShardLink:
         """The shard that owns its command's group."""
         return self._home
+
+    def asking(self, link: ShardLink) -> Call | None:
+        """Return its command where that came from."""
+        return self.call if link is self._home else None
 
     @property
     def title(self) -> str:
@@ -93,8 +102,7 @@ class Crossing(Holder):
         self.epochs.clear()
         self.changes.clear()
         self.size_bytes = 0
-        self.at = self.stops[0].link
-        self.at.tell(Arrive(self))
+        self._go()
 
     def refused(self) -> None:
         """Set off again, unless its command has been answered, or goes another way."""
@@ -110,6 +118,7 @@ class Crossing(Holder):
     def release(self) -> None:
         """Unlock everything, everywhere: it is over."""
         super().release()
+        self.workplace.waits.end(self)
         self.workplace.crossings.pop(self, None)
 
     def gave_up(self, shard: ShardActor) -> None:
@@ -130,30 +139,43 @@ class Crossing(Holder):
         else:
             shard.begin(Job(self, shard))
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record, shard: ShardActor) -> None:
         """Add a record to the commit. Raises `InvalidValue` when it grows beyond its limit."""
         value = encode(record)
         self.size_bytes += len(record.key) + len(value) + RECORD_OVERHEAD_BYTES
         if self.size_bytes > self.workplace.config.commit_bytes_max:
             raise InvalidValue("records", len(self.changes), "are too many for one atomic step (commit_bytes_max)")
         self.changes[record.key] = value
+        if record.__class__ in INDEXED:
+            self.changes.update(reindexed(shard.get(record.key), record))
+
+    def change(self, key: str, record: Record | None, shard: ShardActor) -> None:
+        """Add a change to the commit: a record, or None to delete it."""
+        if record is None:
+            self.changes[key] = None
+            self.changes.update(reindexed(shard.get(key), None) if key.startswith(INDEXED_KINDS) else {})
+        else:
+            self.write(record, shard)
 
     def advance(self, shard: ShardActor) -> None:
         """Go to the next stop, or to the committer after the last one."""
         self.position += 1
         if self.position < len(self.stops):
-            self.at = self.stops[self.position].link
-            self.at.tell(Arrive(self))
+            self._go()
             return
-        self.at = None
         command = self.call.command
         decided = Staged(self.call, command.NAME, command.request_id, self.changes, None, self.answer(), None)
         shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, shard.mark, self))
 
     def give_up(self, shard: ShardActor, error: Exception) -> None:
         """Answer with an error, through the committer, and write nothing."""
-        self.at = None
         shard.finish(Batch(shard.link, shard.epoch, 0, [rejected(self.call, error)], 0, shard.mark, self))
+
+    def _go(self) -> None:
+        """Go to the next stop."""
+        link = self.stops[self.position].link
+        self.visited.add(link)  # first: who ends it meanwhile unlocks there too
+        link.tell(Arrive(self))
 
 
 class Job:
@@ -167,6 +189,8 @@ class Job:
 
     def step(self) -> bool:
         """Work for about `STEP_S`; say whether this stop is done."""
+        if self._crossing.over:
+            return True
         until = monotonic() + STEP_S
         try:
             for _ in self._work:
@@ -216,7 +240,7 @@ class Completion(Crossing):
             self._answer_as_it_is(shard)
             return
         self._match = closing(match, shard.clock.now(), self.workplace.config.match_expiry_s)
-        self.write(self._match)
+        self.write(self._match, shard)
         board = Board()
         for score in shard.scan(f"score:{self._command.post_id}:"):
             if isinstance(score, Score):
@@ -228,7 +252,7 @@ class Completion(Crossing):
             yield
         for answered in answering(self._command, None, self._match.updated_at).values():
             if answered is not None:
-                self.write(answered)
+                self.write(answered, shard)
         yield from self._share_out()
 
     def _answer_as_it_is(self, shard: ShardActor) -> None:
@@ -238,7 +262,7 @@ class Completion(Crossing):
         self.stops = self.stops[:1]
         for record in outcome.changes.values():
             if record is not None:
-                self.write(record)
+                self.write(record, shard)
 
     def _share_out(self) -> Iterator[None]:
         """Sort the participants by the shard that owns them."""
@@ -265,9 +289,9 @@ class Completion(Crossing):
             lifetime = shard.get(keys.lifetime_key(user))
             played = shard.get(keys.history_key(user, post_id))
             settled, entry = settle(lifetime, played, self._match, standing, trophies, user)
-            self.write(settled)
+            self.write(settled, shard)
             if entry is not None:
-                self.write(entry)
+                self.write(entry, shard)
             yield
 
 
@@ -289,16 +313,20 @@ class Putting(Crossing):
     def work(self, shard: ShardActor) -> Iterator[None]:
         """Write this stop's records; at home, look for the request first and remember it."""
         when = shard.when()
-        if self._command.group in self.groups_here():
-            if answered_before(self._command, shard) is not None:
-                self._change_nothing()
-                return
-            for answered in answering(self._command, None, when.now).values():
-                if answered is not None:
-                    self.write(answered)
         for group in self.groups_here():
-            for record in self._by_group[group]:
-                self.write(stamped(record, shard.get(record.key), when))
+            gone = shard.is_gone(group, when)
+            view: View = Emptied(shard, group.removeprefix("match:")) if gone else shard
+            written = (stamped(record, view.get(record.key), when) for record in self._by_group[group])
+            changes: Iterable[tuple[str, Record | None]] = ((record.key, record) for record in written)
+            if group == self._command.group:
+                if answered_before(self._command, view, when) is not None:
+                    self._change_nothing()
+                    return
+                changes = chain(changes, answering(self._command, None, when.now).items())
+            if gone:
+                changes = anew(group.removeprefix("match:"), dict(changes), shard, when).items()
+            for key, record in changes:
+                self.change(key, record, shard)
                 yield
 
     def answer(self) -> object:
@@ -312,6 +340,33 @@ class Putting(Crossing):
         self.position = len(self.stops) - 1
 
 
+class Examination(Crossing):
+    """Looking through everything of an open match for when it last changed, and removing the first of it if it is idle.
+
+    There may be many records, and they are all decoded: so it goes step by step, while the match is locked.
+    """
+
+    def __init__(self, call: Call, command: Expire, workplace: Workplace) -> None:
+        super().__init__(call, workplace, [Stop(workplace.link_of(command.group), [command.group])])
+        self._command = command
+        self._answer: object = None
+
+    def work(self, shard: ShardActor) -> Iterator[None]:
+        """Look, then decide."""
+        latest = 0.0
+        for changed_at in times_of_changes(self._command, shard):
+            latest = max(latest, changed_at)
+            yield
+        outcome = expire_examined(self._command, latest, shard, shard.when())
+        self._answer = outcome.answer
+        for key, record in outcome.changes.items():
+            self.change(key, record, shard)
+
+    def answer(self) -> object:
+        """Return what was removed."""
+        return self._answer
+
+
 def _stop_order(group: str, link: ShardLink) -> tuple[bool, int]:
     """Return the place of a stop in the one order: posts before users, then by shard."""
     return (group.startswith("lifetime:"), link.index)
@@ -323,9 +378,11 @@ def crossing_of(call: Call, shard: ShardActor, workplace: Workplace) -> Crossing
     if isinstance(command, PutMany):
         return Putting(call, command, workplace)
     if isinstance(command, CompleteMatch):
-        answered = answered_before(command, shard)
+        answered = answered_before(command, shard, shard.when())
         if answered is not None:
             return answered
         if crosses_groups(command, shard):
             return Completion(call, command, workplace)
+    if isinstance(command, Expire) and may_be_idle(command, shard, shard.when()):
+        return Examination(call, command, workplace)
     return None

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from pictact_actors.errors import ShardRestarted
 from pictact_actors.runtime.reply import answer_all
 from pictact_actors.runtime.staging import rejected
+from pictact_actors.runtime.transaction import Lock
 
 if TYPE_CHECKING:
-    from pictact_actors.runtime.crossing import Crossing
+    from pictact_actors.runtime.incarnation import Incarnation
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.reply import Call
-    from pictact_actors.runtime.shard import ShardActor
-    from pictact_actors.runtime.transactions import Transactions
 
 Launch = Callable[["ShardLink"], None]
 
@@ -29,58 +28,60 @@ class Fence:
 
     def __init__(
         self,
-        old: ShardActor,
+        old: Incarnation,
         launch: Launch,
-        transactions: Transactions,
         cause: str,
         refusals: Mapping[Call, Exception],
     ) -> None:
         self._old = old
         self._link = old.link
         self._launch = launch
-        self._transactions = transactions
         self._cause = cause
         self._refusals = refusals
+        self.failed = False
+        self.done = False
 
     def take_effect(self) -> None:
-        """Replace it, in the committer's thread."""
+        """Replace it, in the committer's thread. Raises what keeps the new one from beginning; try it again then."""
         link = self._link
         link.epoch += 1
         link.published = 0
+        link.hush()
         before = link.mailbox
-        self._launch(link)
-        under_way = {crossing.call: crossing for crossing in tuple(self._old.workplace.crossings)}
-        self._refuse(under_way)
-        again = [call for call in self._old.take_over() if call not in under_way]
-        for crossing in under_way.values():
-            if crossing.at is link:
-                self._turn_back(crossing, again)
-        link.post_again(again)
+        try:
+            self._launch(link)
+        except BaseException:
+            link.actor = self._old
+            self.failed = True
+            raise
+        self.done = True
+        turned = self._turned_back()
+        elsewhere = {crossing.call for crossing in tuple(self._old.workplace.crossings)}
+        found = dict.fromkeys([*self._old.take_over(), *(call for call, home in turned.items() if home is link)])
+        link.post_again([call for call in found if call not in elsewhere and not self._refuses(call, link)])
+        for call, home in turned.items():
+            if home is not link and not self._refuses(call, home):
+                home.post_again([call])
         before.stop()
 
-    def _refuse(self, under_way: Mapping[Call, Crossing]) -> None:
-        """Answer those who cannot be served by the new one: transactions lost the locks that they had or waited for."""
-        lost = ShardRestarted(self._link.index, self._cause)
-        for call in self._transactions.asking(self._link):
-            self._answer(self._link, call, lost)
-        for call, error in self._refusals.items():
-            crossing = under_way.get(call)
-            self._answer(self._link if crossing is None else crossing.home, call, error)
-            if crossing is not None:
+    def _turned_back(self) -> dict[Call, ShardLink]:
+        """End the crossings that have been to the old one; return their commands and homes, for them to begin anew."""
+        turned: dict[Call, ShardLink] = {}
+        for crossing in tuple(self._old.workplace.crossings):
+            if self._link in crossing.visited:
                 crossing.release()
+                turned[crossing.call] = crossing.home
+        return turned
 
-    def _answer(self, home: ShardLink, call: Call, error: Exception) -> None:
-        if not call.done():
-            home.gate.leave(1)
-            answer_all([rejected(call, error)])
-
-    def _turn_back(self, crossing: Crossing, again: list[Call]) -> None:
-        """Let a crossing that the old one had begin anew, from its home."""
-        crossing.release()
-        self._old.workplace.waits.end(crossing)
-        if crossing.call.done():
-            return
-        if crossing.home is self._link:
-            again.append(crossing.call)
-        else:
-            crossing.home.post_again([crossing.call])
+    def _refuses(self, call: Call, home: ShardLink) -> bool:
+        """Answer what cannot be served by the new one: a transaction may have lost its locks. Say whether it did."""
+        if call.done():
+            return True
+        error = self._refusals.get(call)
+        if error is None and isinstance(call.command, Lock):
+            error = ShardRestarted(self._link.index, self._cause)
+        if error is None:
+            return False
+        home.gate.leave(1)
+        answer_all([rejected(call, error)])
+        return True

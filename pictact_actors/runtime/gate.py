@@ -6,14 +6,12 @@ import threading
 from collections.abc import Callable
 
 from pictact_actors.clock import monotonic
-from pictact_actors.errors import Overloaded
 
 
 class Gate:
     """Counts writes in flight. Senders `enter`, whoever answers lets them `leave`."""
 
-    def __init__(self, shard: int, in_flight_max: int) -> None:
-        self._shard = shard
+    def __init__(self, in_flight_max: int) -> None:
         self._max = in_flight_max
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
@@ -21,12 +19,13 @@ class Gate:
         self._waiting = 0
         self.in_flight = 0
 
-    def enter(self, count: int, deadline: float) -> None:
-        """Admit `count` writes, waiting for room until `deadline` (monotonic). Raises `Overloaded`."""
+    def enter(self, count: int, deadline: float) -> bool:
+        """Admit `count` writes, waiting for room until `deadline` (monotonic); False if there was none."""
         with self._lock:  # the lock itself: a condition's `with` is a call in Python
-            if self.in_flight + count > self._max:
-                self._wait_for_room(count, deadline)
+            if self.in_flight + count > self._max and not self._has_room(count, deadline):
+                return False
             self.in_flight += count
+            return True
 
     def take(self, count: int) -> int:
         """Admit as many of `count` writes as there is room for now; return how many."""
@@ -62,11 +61,12 @@ class Gate:
             finally:
                 self._waiting -= 1
 
-    def _wait_for_room(self, count: int, deadline: float) -> None:
-        since = monotonic()
+    def _has_room(self, count: int, deadline: float) -> bool:
+        wait_s = deadline - monotonic()
+        if wait_s <= 0.0:
+            return False
         self._waiting += 1
         try:
-            if not self._room.wait_for(lambda: self.in_flight + count <= self._max, max(0.0, deadline - since)):
-                raise Overloaded(self._shard, self.in_flight, monotonic() - since)
+            return self._room.wait_for(lambda: self.in_flight + count <= self._max, wait_s)
         finally:
             self._waiting -= 1

@@ -11,6 +11,7 @@ from pictact_actors.runtime.messages import Release
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.link import ShardLink
+    from pictact_actors.runtime.reply import Call
     from pictact_actors.runtime.shard import ShardActor
 
 _NUMBERS = count(1)
@@ -47,6 +48,10 @@ class Holder(ABC):
     @abstractmethod
     def changes(self) -> Mapping[str, bytes | None]:
         """What it writes."""
+
+    @abstractmethod
+    def asking(self, link: ShardLink) -> Call | None:
+        """Return the message of its own that a shard has to answer, if there is one."""
 
     @abstractmethod
     def groups_held(self) -> list[str]:

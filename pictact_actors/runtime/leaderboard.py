@@ -1,6 +1,7 @@
-"""Leaderboards as ordered indexes: top, rank and neighbours in O(log n). The only importer of sortedcontainers.
+"""Leaderboards as ordered indexes: top, rank and neighbours in O(log n).
 
-A post's board is loaded on first use, kept in order at each publish, and dropped when others need its room.
+A post's board is loaded on first use, kept in order at each publish, and dropped when others need its room or nobody
+has read it for a while.
 Whoever uses a board holds the lock of the moment (`Committed`).
 """
 
@@ -8,16 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Generic, TypeVar
 
-from sortedcontainers import SortedList
-
-from pictact_actors.model.ranking import Place, lifetime_place, place, ranked, standing
-from pictact_actors.model.records import Lifetime, Score, Standing
-from pictact_actors.model.validate import Number
+from pictact_actors.clock import monotonic
+from pictact_actors.model.ranking import Place, place, ranked, standing
+from pictact_actors.model.records import Score, Standing
+from pictact_actors.ordered import SortedList
 
 _FIRST = float("-inf")
-R = TypeVar("R", Score, Lifetime)
 
 
 class Board:
@@ -26,6 +24,7 @@ class Board:
     def __init__(self) -> None:
         self._order: SortedList[Place] = SortedList()
         self._places: dict[str, Place] = {}
+        self.read_at = monotonic()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -75,98 +74,22 @@ class Board:
         return self._order.bisect_left((at[0], at[1], _FIRST, "")) + 1
 
 
-class LifetimeBoard:
-    """All players by one lifetime total."""
-
-    def __init__(self, by: str) -> None:
-        self.by = by
-        self._order: SortedList[tuple[Number, str]] = SortedList()
-        self._lifetimes: dict[str, Lifetime] = {}
-
-    def put(self, lifetime: Lifetime) -> None:
-        """Put a player where the lifetime says."""
-        self.remove(lifetime.user)
-        self._order.add(lifetime_place(lifetime, self.by))
-        self._lifetimes[lifetime.user] = lifetime
-
-    def remove(self, user: str) -> None:
-        """Take a player off."""
-        before = self._lifetimes.pop(user, None)
-        if before is not None:
-            self._order.remove(lifetime_place(before, self.by))
-
-    def page(self, limit: int, offset: int) -> list[Standing]:
-        """Return `limit` lines from position `offset` (0 is the first)."""
-        return [self._line(user) for _, user in self._order.islice(offset, offset + limit)]
-
-    def standing(self, user: str) -> Standing | None:
-        """Return a player's line."""
-        return self._line(user) if user in self._lifetimes else None
-
-    def _line(self, user: str) -> Standing:
-        lifetime = self._lifetimes[user]
-        rank = self._order.bisect_left((lifetime_place(lifetime, self.by)[0], "")) + 1
-        return Standing(rank, user, lifetime.total_points, lifetime.total_wins, lifetime.matches_played)
-
-
-class Loading(Generic[R]):
+class Loading:
     """A board that is being read from one moment: what is published meanwhile is put on it in the end."""
 
     __slots__ = ("missed", "void")
 
     def __init__(self) -> None:
-        self.missed: list[tuple[str, R | None]] = []
+        self.missed: list[tuple[str, Score | None]] = []
         self.void = False
 
-    def bring_forward(self, board: Board | LifetimeBoard) -> None:
+    def bring_forward(self, board: Board) -> None:
         """Do to the board what it missed."""
-        for user, record in self.missed:
-            if record is None:
+        for user, score in self.missed:
+            if score is None:
                 board.remove(user)
             else:
-                board.put(record)  # type: ignore[arg-type]  # a score for a board, a lifetime for a lifetime board
-
-
-class LifetimeBoards:
-    """The leaderboards of all players in memory, by total."""
-
-    def __init__(self) -> None:
-        self._boards: dict[str, LifetimeBoard] = {}
-        self._loading: list[Loading[Lifetime]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._boards or self._loading)
-
-    def get(self, by: str) -> LifetimeBoard | None:
-        """Return a board that is loaded."""
-        return self._boards.get(by)
-
-    def begin(self) -> Loading[Lifetime]:
-        """Follow what is published from now on, for a board that is being loaded."""
-        self._loading.append(Loading())
-        return self._loading[-1]
-
-    def end(self, loading: Loading[Lifetime], board: LifetimeBoard | None) -> None:
-        """Keep a board that was loaded (None if that failed), unless another host has written players since."""
-        self._loading.remove(loading)
-        if board is not None and not loading.void:
-            loading.bring_forward(board)
-            self._boards.setdefault(board.by, board)
-
-    def publish(self, user: str, lifetime: Lifetime | None) -> None:
-        """Follow a committed lifetime."""
-        for loading in self._loading:
-            loading.missed.append((user, lifetime))
-        for board in self._boards.values():
-            board.remove(user)
-            if lifetime is not None:
-                board.put(lifetime)
-
-    def drop(self) -> None:
-        """Forget all boards, also those being loaded."""
-        self._boards.clear()
-        for loading in self._loading:
-            loading.void = True
+                board.put(score)
 
 
 class Boards:
@@ -176,7 +99,7 @@ class Boards:
         self._players_max = players_max
         self._players = 0
         self._boards: OrderedDict[str, Board] = OrderedDict()
-        self._loading: dict[str, list[Loading[Score]]] = {}
+        self._loading: dict[str, list[Loading]] = {}
 
     def __len__(self) -> int:
         return len(self._boards)
@@ -189,7 +112,13 @@ class Boards:
         board = self._boards.get(post_id)
         if board is not None:
             self._boards.move_to_end(post_id)
+            board.read_at = monotonic()
         return board
+
+    def drop_idle(self, since: float) -> None:
+        """Forget the boards that were read last before a time (`clock.monotonic`)."""
+        while self._boards and next(iter(self._boards.values())).read_at < since:
+            self._forget(next(iter(self._boards)))
 
     def add(self, post_id: str, board: Board) -> None:
         """Keep a loaded board; the least recently used ones make room for it."""
@@ -197,13 +126,13 @@ class Boards:
         self._boards[post_id] = board
         self._count(len(board))
 
-    def begin(self, post_id: str) -> Loading[Score]:
+    def begin(self, post_id: str) -> Loading:
         """Follow what is published about a post from now on, for its board that is being loaded."""
-        loading: Loading[Score] = Loading()
+        loading = Loading()
         self._loading.setdefault(post_id, []).append(loading)
         return loading
 
-    def end(self, post_id: str, loading: Loading[Score], board: Board | None) -> None:
+    def end(self, post_id: str, loading: Loading, board: Board | None) -> None:
         """Keep a board that was loaded (None if that failed), unless it was dropped meanwhile."""
         self._loading[post_id].remove(loading)
         if not self._loading[post_id]:

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pictact_actors.model.commands import CompleteMatch
+from pictact_actors.runtime.reply import Call
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.holder import Holder
-    from pictact_actors.runtime.reply import Call
 
 WHOLE = "*"
 """Stands for all groups of a shard, also those that do not exist yet. No group has this name."""
@@ -50,6 +51,7 @@ class LockTable:
         self._requests: dict[Holder, Request] = {}
         self._queues: dict[str, deque[Call | Request]] = {}
         self._line: deque[Call | Request] = deque()
+        self._freed: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.holders)
@@ -66,11 +68,14 @@ class LockTable:
 
     def acquire(self, holder: Holder, groups: Iterable[str]) -> bool:
         """Lock groups for a holder, or let it wait for those that others have; say whether it has all of them."""
-        if self.holders.get(WHOLE) is holder:
-            return True
         request = Request(holder, tuple(groups))
+        if self.holders.get(WHOLE) is holder or all(self.holders.get(group) is holder for group in request.groups):
+            return True
+        if self._freed.issuperset(request.groups):  # it is the turn of the call that this one comes from
+            self._report_overtaken(request)
+            return self._ask(request)
         if self._line or WHOLE in self.holders or (WHOLE in request.groups and not self._is_all(holder)):
-            ahead = self._ahead_in_line(holder)
+            ahead = self._ahead_in_line(request)
             self._line.append(request)
             self._wait(request, ahead)
             return False
@@ -81,13 +86,17 @@ class LockTable:
         groups = self._held.pop(holder, [])
         for group in groups:
             del self.holders[group]
+        return groups + self.withdraw(holder)
+
+    def withdraw(self, holder: Holder) -> list[str]:
+        """Take back what a holder asked for and does not have; return the groups, to be passed on."""
         request = self._requests.pop(holder, None)
-        if request is not None:
-            groups += request.groups
-            for queue in (self._line, *(self._queues.get(group) for group in request.groups)):
-                if queue is not None and request in queue:
-                    queue.remove(request)
-        return groups
+        if request is None:
+            return []
+        for queue in (self._line, *(self._queues.get(group) for group in request.groups)):
+            if queue is not None and request in queue:
+                queue.remove(request)
+        return list(request.groups)
 
     def pass_on(self, groups: Iterable[str]) -> tuple[list[Call], list[Holder], list[str]]:
         """Give free groups to who waited first for each.
@@ -98,6 +107,7 @@ class LockTable:
         calls: list[Call] = []
         ready: list[Holder] = []
         again: list[str] = []
+        self._freed.clear()
         for group in dict.fromkeys(groups):
             queue = self._queues.pop(group, None)
             if queue:
@@ -109,14 +119,27 @@ class LockTable:
             again.append(WHOLE)
         return calls, ready, again
 
+    def holds(self, holder: Holder) -> bool:
+        """Whether a holder has any group here."""
+        return holder in self._held
+
     def waits(self, holder: Holder) -> bool:
         """Whether a holder waits here."""
         return holder in self._requests
 
     def waiting_calls(self) -> list[Call]:
         """Return all calls that wait for a lock. Other threads may ask for it when the shard's own is stuck."""
-        queues = (tuple(self._line), *(tuple(queue) for queue in tuple(self._queues.values())))
-        return [item for queue in queues for item in queue if not isinstance(item, Request)]
+        return [item for item in self.in_order() if isinstance(item, Call)]
+
+    def in_order(self) -> list[Call | Holder]:
+        """Return who has groups and who waits for them, for each group in order. Other threads may ask, as above."""
+        found: dict[Call | Holder, None] = {}
+        for group, queue in tuple(self._queues.items()):
+            owner = self.holders.get(group)
+            found.update(dict.fromkeys([] if owner is None else [owner]))
+            found.update(dict.fromkeys(map(_who, tuple(queue))))
+        found.update(dict.fromkeys([*map(_who, tuple(self._line)), *tuple(self._held)]))
+        return list(found)
 
     # -- asking
 
@@ -142,13 +165,29 @@ class LockTable:
         self._requests[request.holder] = request
         self._report(request.holder, request.groups, behind)
 
+    def _report_overtaken(self, request: Request) -> None:
+        """Report to whom a call that waited before them is in the way now, as a holder."""
+        wanted = {WHOLE, *request.groups}
+        queues = (self._line, *(self._queues.get(group, ()) for group in request.groups))
+        for item in chain.from_iterable(queues):
+            if isinstance(item, Request) and not wanted.isdisjoint(item.groups):
+                self._report(item.holder, item.groups, {request.holder})
+
     def _is_all(self, holder: Holder) -> bool:
         """Whether nobody else has anything here."""
         return all(owner is holder for owner in self.holders.values())
 
-    def _ahead_in_line(self, holder: Holder) -> AbstractSet[Holder]:
-        """Return who must be done before the end of the line gets on: whoever has or asked for anything."""
-        return ({*self.holders.values()} | self._requests.keys()) - {holder}
+    def _ahead_in_line(self, request: Request) -> AbstractSet[Holder]:
+        """Return who must be done before the end of the line gets what it asks for."""
+        if WHOLE in request.groups:
+            return ({*self.holders.values()} | self._requests.keys()) - {request.holder}
+        ahead = {self.holders[group] for group in (WHOLE, *request.groups) if group in self.holders}
+        queues = (self._line, *(self._queues.get(group, ()) for group in request.groups))
+        wanted = {WHOLE, *request.groups}
+        for item in chain.from_iterable(queues):
+            if isinstance(item, Request) and not wanted.isdisjoint(item.groups):
+                ahead.add(item.holder)
+        return ahead - {request.holder}
 
     def _grant(self, group: str, holder: Holder) -> None:
         self.holders[group] = holder
@@ -163,6 +202,7 @@ class LockTable:
             if not isinstance(item, Request):
                 calls.append(item)
                 if isinstance(item.command, CompleteMatch):
+                    self._freed.add(group)
                     return True
                 continue
             self._grant(group, item.holder)
@@ -189,5 +229,10 @@ class LockTable:
             else:
                 calls.append(item)
                 if isinstance(item.command, CompleteMatch):
+                    self._freed.add(item.command.group)
                     return True
         return False
+
+
+def _who(item: Call | Request) -> Call | Holder:
+    return item.holder if isinstance(item, Request) else item

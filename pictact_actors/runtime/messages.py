@@ -20,9 +20,7 @@ class Bell:
         rings = True
         try:
             for _ in range(_ROUNDS):
-                if shard.fenced:
-                    return
-                calls = shard.link.take(shard.workplace.config.commit_group_max)
+                calls = shard.take()
                 if not calls:
                     rings = False
                     return
@@ -45,6 +43,17 @@ class Arrive:
     def apply(self, shard: ShardActor) -> None:
         """Let it in, or let it wait for its locks."""
         shard.arrive(self.crossing)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """A holder is about to end; if it waits for locks here, it does so no longer."""
+
+    holder: Holder
+
+    def apply(self, shard: ShardActor) -> None:
+        """Answer what it asked for."""
+        shard.give_up(self.holder)
 
 
 @dataclass(frozen=True, slots=True)

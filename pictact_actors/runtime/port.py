@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pictact_actors.clock import monotonic
-from pictact_actors.errors import Overloaded, RequestTimeout, StoreError
+from pictact_actors.errors import RequestTimeout, StoreError
 from pictact_actors.runtime.reply import Call
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class LoopPort:
                 if error is None:
                     future.set_result(value)
                 else:
-                    future.set_exception(error)
+                    future.set_exception(_settable(error))
         while self._deadlines and self._deadlines[0].future.done():
             self._deadlines.popleft()
 
@@ -149,4 +149,13 @@ class LoopPort:
         """Return what a caller learns at its deadline: what found no room was not applied for certain."""
         if call.admitted:
             return RequestTimeout(call.timeout_s)
-        return Overloaded(call.link.index, call.link.gate.in_flight, call.timeout_s)
+        return call.link.overloaded()
+
+
+def _settable(error: Exception) -> Exception:
+    """Return an error that a future takes: a function may raise `StopIteration`, and no coroutine can."""
+    if not isinstance(error, StopIteration):
+        return error
+    refused = RuntimeError("the function raised StopIteration")
+    refused.__cause__ = error
+    return refused

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TypeVar, cast
 
 from pictact_actors.errors import InvalidValue, NotFound
 from pictact_actors.model import keys
+from pictact_actors.model.auditing import told
+from pictact_actors.model.indexes import due_key, due_parts
 from pictact_actors.model.ranking import LIFETIME_ORDERS
-from pictact_actors.model.records import Analytics, Lifetime, Match, PlayedMatch, Player, Round, Standing
+from pictact_actors.model.records import Audit, Lifetime, PlayedMatch, Player, Round, Standing
 from pictact_actors.model.summary import AnalyticsSummary, summarize
-from pictact_actors.model.validate import check_choice, check_count, check_id
+from pictact_actors.model.validate import check_choice, check_count, check_id, check_number
 from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.leaderboard import Board
 
@@ -63,12 +67,14 @@ class Queries:
 
         return _found(self._committed.on_board(post_id, read), key)
 
-    def lifetime_leaderboard(self, by: str, limit: int, offset: int) -> list[Standing]:
-        """Return a page of the leaderboard of all players."""
+    def lifetime_leaderboard(self, by: str, limit: int, offset: int, after: str | None) -> list[Standing]:
+        """Return a page of the leaderboard of all players. Raises `NotFound` if there is no player `after`."""
         check_choice("by", by, LIFETIME_ORDERS)
         check_count("limit", limit)
         check_count("offset", offset)
-        return self._committed.on_lifetime_board(by, lambda board: board.page(limit, offset))
+        key = "" if after is None else keys.lifetime_key(check_id(after))
+        page = self._committed.on_lifetime_board(by, lambda board: board.page(limit, offset, after))
+        return list(_found(page, key))
 
     def lifetime_standing(self, user: str, by: str) -> Standing:
         """Return a player's line on the leaderboard of all players. Raises `NotFound`."""
@@ -76,22 +82,34 @@ class Queries:
         key = keys.lifetime_key(check_id(user))
         return _found(self._committed.on_lifetime_board(by, lambda board: board.standing(user)), key)
 
+    def lifetime_around(self, user: str, by: str, span: int) -> list[Standing]:
+        """Return a player's line and `span` lines on either side of it among all players. Raises `NotFound`."""
+        check_choice("by", by, LIFETIME_ORDERS)
+        check_count("span", span)
+        key = keys.lifetime_key(check_id(user))
+        return list(_found(self._committed.on_lifetime_board(by, lambda board: board.around(user, span)), key))
+
     def analytics_summary(self, subreddit: str | None, since: float | None) -> AnalyticsSummary:
-        """Return means over all matches, or those of a subreddit, or those observed since a time (epoch s)."""
+        """Return means over all matches, or those of a subreddit, or those observed since a time (epoch s).
+
+        The first one reads all matches with analytics; from then on their means are in memory.
+        """
         if since is not None and (isinstance(since, bool) or not isinstance(since, int | float)):
             raise InvalidValue("since", since, "must be epoch seconds")
-        chosen = (
-            record
-            for _, record in self._committed.scan("analytics:")
-            if isinstance(record, Analytics)
-            and (since is None or record.updated_at >= since)
-            and (subreddit is None or self._subreddit(record.post_id) == subreddit)
+        return summarize(
+            match
+            for match in self._committed.observed()
+            if (since is None or match.changed_at >= since) and (subreddit is None or match.subreddit == subreddit)
         )
-        return summarize(chosen)
 
-    def _subreddit(self, post_id: str) -> str | None:
-        match = self._committed.get(keys.match_key(post_id))
-        return match.subreddit if isinstance(match, Match) else None
+    def audit(self, since: float | None, limit: int | None) -> Iterator[Audit]:
+        """Iterate what cleanup removed from a time on (epoch s), in the order in which the removals began."""
+        after = None if since is None else due_key("audited", check_number("since", since), "")
+        if limit is not None:
+            check_count("limit", limit)
+        names = (due_parts(key)[2] for key in self._committed.index("due:audited:", after))
+        entries = (self._committed.get(f"{keys.AUDIT}:{name}") for name in names)
+        return islice(told(entry for entry in entries if isinstance(entry, Audit)), limit)
 
 
 def _found(value: R | None, key: str) -> R:

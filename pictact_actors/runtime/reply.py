@@ -15,6 +15,8 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import RequestTimeout
 from pictact_actors.model.commands import Command
+from pictact_actors.model.updating import FunctionFailed
+from pictact_actors.threads import HERE, would_wait_for_itself
 
 T = TypeVar("T")
 _MAKING = Lock()
@@ -67,10 +69,12 @@ class Reply(Generic[T]):
         if not self._done:
             self._wait(timeout)
         if self._error is not None:
-            raise self._error.with_traceback(None)  # each time anew, or it would grow with every call
+            raise _bare(self._error)
         return self._answer  # type: ignore[return-value]  # what the command answers
 
     def _wait(self, timeout: float | None) -> None:
+        if HERE.in_actor:
+            raise would_wait_for_itself()
         with _MAKING:
             lock = self._lock
             if lock is None:
@@ -82,6 +86,16 @@ class Reply(Generic[T]):
         if not lock.acquire(timeout=max(wait_s, 0.0)):
             raise RequestTimeout(self.timeout_s if timeout is None else timeout)
         lock.release()
+
+
+def _bare(error: Exception) -> Exception:
+    """Return an error as it is raised: with the trace of the caller's own function, or with none.
+
+    Each time anew, or it would grow with every call.
+    """
+    if isinstance(error, FunctionFailed):
+        return error.error.with_traceback(error.trace)
+    return error.with_traceback(None)
 
 
 class Call(Reply[object]):
@@ -105,7 +119,7 @@ class Call(Reply[object]):
 
     def outcome(self) -> tuple[object, Exception | None]:
         """Return the answer and the error of a call that is done."""
-        return (None, self._error) if self._error is not None else (self._answer, None)
+        return (None, _bare(self._error)) if self._error is not None else (self._answer, None)
 
 
 class Answered(Protocol):

@@ -15,15 +15,18 @@ from pictact_actors.model.keys import shard_of
 from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.committer import Committer
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS
+from pictact_actors.runtime.expiry import Expiry
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
-from pictact_actors.runtime.statistics import ShardStatistics, Statistics
+from pictact_actors.runtime.space import Space
+from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.runtime.supervisor import Supervisor
 from pictact_actors.runtime.transaction import Errand
 from pictact_actors.runtime.transactions import Transactions
 from pictact_actors.runtime.workplace import Workplace
 from pictact_actors.storage.engine import Engine
+from pictact_actors.threads import HERE, would_wait_for_itself
 
 _LINKS_CACHED = 65_536
 _GATE_SHARE = 4
@@ -44,9 +47,11 @@ class Runtime:
         self.engine = engine
         self.config = config
         self.clock = StoreClock(clock, floor=engine.ts)
-        self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max)
-        self.committer = Committer(engine, self.committed, self.clock, config)
-        self.links = [ShardLink(index, Gate(index, config.in_flight_max)) for index in range(config.shards)]
+        expiry = Expiry(engine, self.clock, config)
+        self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max, expiry)
+        self.space = Space(engine, config)
+        self.committer = Committer(engine, self.committed, self.clock, config, self.space)
+        self.links = [ShardLink(index, Gate(config.in_flight_max)) for index in range(config.shards)]
         self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
         self._closed: StoreClosed | None = None
         self._closing = threading.Lock()
@@ -56,6 +61,8 @@ class Runtime:
         self.supervisor = Supervisor(self.workplace, self.transactions)
         self.committer.start()
         self.supervisor.start()
+        self.space.notify = self.committer.put
+        self.space.start()
 
     def timeout_of(self, command: Command, timeout_s: float | None) -> float:
         """Return how long a caller waits for a command, in seconds: what it says, or the limit for its kind.
@@ -134,7 +141,8 @@ class Runtime:
     def admit(self, link: ShardLink, count: int, deadline: float) -> None:
         """Let writes in, waiting for room until `deadline`. Raises `Overloaded`, `StoreClosed`, `StoreFailed`."""
         self.require_open()
-        link.gate.enter(count, deadline)
+        if not link.gate.enter(count, deadline):
+            raise link.overloaded()
         if self._closed is not None:  # closed while it waited: nobody will come to fetch it
             link.gate.leave(count)
             raise self._closed.with_traceback(None)
@@ -149,7 +157,9 @@ class Runtime:
         return admitted
 
     def require_open(self) -> None:
-        """Raise `StoreClosed` or `StoreFailed` if writes are refused."""
+        """Raise `StoreClosed` or `StoreFailed` if writes are refused, `InvalidValue` in an actor's own thread."""
+        if HERE.in_actor:
+            raise would_wait_for_itself()
         if self._closed is not None:
             raise self._closed.with_traceback(None)
         if self.committer.failure is not None:
@@ -159,7 +169,10 @@ class Runtime:
         """Refuse new work, finish what is in flight, close the engine; True if this call did, all of it.
 
         Takes at most about `drain_timeout_s`. Any thread may call it, any number of times; all wait for the end.
+        Raises `InvalidValue` in an actor's own thread, which would wait for itself.
         """
+        if HERE.in_actor:
+            raise would_wait_for_itself()
         with self._closing:
             if self._closed is not None:
                 return False
@@ -174,17 +187,28 @@ class Runtime:
 
     def statistics(self) -> Statistics:
         """Return counters and sizes."""
-        cached, misses, boards = self.committed.statistics()
+        held, usage = self.committed.statistics(), self.engine.usage()
         return Statistics(
             seq=self.engine.seq,
             commits=self.committer.commits,
             groups=self.committer.groups,
-            cached_records=cached,
-            cache_misses=misses,
-            boards=boards,
-            size_bytes=self.engine.size_bytes(),
+            cached_records=held.records,
+            cache_bytes=held.size_bytes,
+            cache_reads=held.reads,
+            cache_misses=held.misses,
+            cache_hit_rate=held.hit_rate,
+            boards=held.boards,
+            size_bytes=usage.size_bytes,
+            journal_bytes=usage.journal_bytes,
+            base_bytes=usage.base_bytes,
+            base_seq=usage.base_seq,
+            state_bytes=usage.state_bytes,
+            archive_bytes=usage.archive_bytes,
+            storage_full=self.space.full,
             failure=self.committer.failure,
-            shards=tuple(ShardStatistics(link.index, link.gate.in_flight, link.epoch) for link in self.links),
+            transactions=len(self.transactions),
+            waiting=len(self.waits),
+            shards=tuple(link.statistics() for link in self.links),
         )
 
     def _shut_down(self, deadline: float) -> bool:
@@ -192,14 +216,29 @@ class Runtime:
         drained = all(link.gate.wait_empty(deadline) for link in self.links)
         stopped = self.committer.stop(max(0.1, deadline - monotonic()))
         self.supervisor.stop()
+        self.space.stop()
         for link in self.links:
             link.stop()
+        if not drained:
+            self._turn_away(all_of_them=stopped)
         self.committed.close(StoreClosed())
         if not (drained and stopped):
             log.error(log.DRAIN_INCOMPLETE, in_flight=[link.gate.in_flight for link in self.links])
         if stopped:
             self.engine.close()
         return drained and stopped
+
+    def _turn_away(self, *, all_of_them: bool) -> None:
+        """Answer those whose turn will not come; what a committer may have that still commits is left to its end."""
+        for link in self.links:
+            link.actor.fence()
+            left = link.take(self.config.in_flight_max)
+            if all_of_them:
+                left += link.actor.take_over()
+            for call in left:
+                call.fail(StoreClosed())
+        for crossing in tuple(self.workplace.crossings) if all_of_them else ():
+            crossing.call.fail(StoreClosed())
 
     def _find_link(self, group: str) -> ShardLink:
         return self.links[shard_of(group, len(self.links))]

@@ -4,32 +4,33 @@ It moves messages; what a command does is a pure function of `model/`. A decisio
 above them, what this shard has staged and the committer has not published yet. So it need not wait for the disk:
 what comes next is decided on what came before, and committed after it.
 
-Only the actor's own thread touches its fields. The supervisor looks at a few (`turn`, `busy`, `in_hand`), and takes
-over what is left in an actor that it has fenced.
+How it ends, and what the next one has of it, is in `incarnation.py`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from pictact_actors import log
 from pictact_actors.clock import UniqueTimes, monotonic
 from pictact_actors.errors import Rejected, RequestTimeout, ShardRestarted
+from pictact_actors.model.chores import Expire
 from pictact_actors.model.codec import encode
-from pictact_actors.model.commands import PutMany
-from pictact_actors.model.deciding import decide
-from pictact_actors.model.records import Record
+from pictact_actors.model.commands import Command, PutMany
+from pictact_actors.model.deciding import decide, decide_anew
+from pictact_actors.model.indexes import KINDS as INDEXED
+from pictact_actors.model.indexes import reindexed
+from pictact_actors.model.records import OPEN_STATUSES, Match, Record
+from pictact_actors.model.removal import due_time
 from pictact_actors.model.rules import NO_CHANGES, Outcome, When
-from pictact_actors.runtime.actor import Actor
+from pictact_actors.model.updating import FunctionExited, Update
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS, Crossing, Job, crossing_of
-from pictact_actors.runtime.locks import LockTable
+from pictact_actors.runtime.incarnation import Incarnation, Report
 from pictact_actors.runtime.messages import STEP
 from pictact_actors.runtime.overlay import ABSENT, Overlay
-from pictact_actors.runtime.reply import Call, answer_all
+from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.staging import NOTHING, Batch, Staged, rejected, staged
 from pictact_actors.runtime.transaction import Commit, Lock
 from pictact_actors.storage.merge import merged, under
@@ -39,42 +40,33 @@ if TYPE_CHECKING:
     from pictact_actors.runtime.link import ShardLink, ShardMessage
     from pictact_actors.runtime.workplace import Workplace
 
-Report = Callable[["ShardActor", str], None]
-"""Told that an actor needs a successor, and why."""
 NEED_LOCKS: Final = CROSSING_COMMANDS | {Lock, Commit}
 """Commands that work under locks."""
+APART: Final = NEED_LOCKS | {Update, Expire}
+"""Commands that are not a matter of rules alone."""
 ASK_FOR_LOCKS: Final = frozenset({PutMany, Lock, Commit})
 """Commands that do not wait for a locked group as others do: they ask for it themselves, or have it."""
 
+SEE_WHAT_IS_DUE: Final = frozenset({Expire, PutMany, Lock, Commit})
+"""Commands that are told what is due, and deal with it."""
 
-class ShardActor(Actor):
+
+class ShardActor(Incarnation):
     """Owner of all keys of its groups."""
 
     def __init__(self, link: ShardLink, workplace: Workplace, report: Report) -> None:
-        super().__init__()
-        self.link = link
-        self.workplace = workplace
+        super().__init__(link, workplace, report)
         self.clock = workplace.clock
-        self.locks = LockTable(self._report_wait)
-        self.turn = 0
-        self.busy = False
-        self.in_hand: Call | None = None
-        self.fenced = False
-        self.thread: threading.Thread | None = None
-        self._report = report
-        self._given: set[Call] = set()
-        self._leaving = threading.Lock()
         self._committed = workplace.committed
-        self._committed_get = workplace.committed.get
-        self._committer = workplace.committer
-        self._waits = workplace.waits
+        self._committed_get = workplace.committed.get_due
+        self._expiry = workplace.committed.expiry
+        self._periods = workplace.config.periods
         self._epoch = link.epoch
         self._number = 0
         self._size_bytes = 0
         self._overlay = Overlay()
-        self._unpublished: deque[Batch] = deque()
         self._jobs: deque[Job] = deque()
-        self._deciding: list[Call] = []
+        self._time = 0.0
         self._times = UniqueTimes(self._committer.mark)
         link.actor = self
 
@@ -88,11 +80,6 @@ class ShardActor(Actor):
         """The latest unique time it has given out."""
         return self._times.mark
 
-    def on_start(self) -> None:
-        """Begin in the actor's own thread."""
-        super().on_start()
-        self.thread = threading.current_thread()
-
     def handle(self, message: ShardMessage) -> None:
         """Do what a message says, unless another actor has taken this one's place."""
         if not self.fenced:
@@ -101,41 +88,6 @@ class ShardActor(Actor):
             message.apply(self)
             self.in_hand = None
             self.busy = False
-
-    def on_fault(self, message: ShardMessage, error: BaseException) -> None:
-        """Have another actor take this one's place: it does not know any more what is true."""
-        if self.fence():
-            log.error(log.RULE_FAILED, shard=self.link.index, message=message, cause=repr(error), exc_info=error)
-            self._report(self, repr(error))
-
-    # -- its end
-
-    def fence(self) -> bool:
-        """Let nothing leave this actor any more; say whether something could until now. Any thread's."""
-        with self._leaving:
-            fenced, self.fenced = self.fenced, True
-        return not fenced
-
-    def take_over(self) -> list[Call]:
-        """Return the calls of a fenced actor that nobody has answered, in the order they came, for its successor."""
-        with self._leaving:
-            deciding = self._deciding  # first: it goes from here to the others
-            undecided = [item.call for batch in tuple(self._unpublished) for item in batch.staged]
-            calls = [*undecided, *self.locks.waiting_calls(), *deciding]
-            return self._given_away(calls)
-
-    def _hand_back(self, calls: list[Call]) -> None:
-        """Give calls to the successor that it did not find: they were on their way when it looked."""
-        with self._leaving:
-            missed = self._given_away(calls)
-        if missed:
-            self.link.post_again(missed)
-
-    def _given_away(self, calls: list[Call]) -> list[Call]:
-        """Return those that nobody has answered and that are not given away already, each once."""
-        open_calls = [call for call in dict.fromkeys(calls) if call not in self._given and not call.done()]
-        self._given.update(open_calls)
-        return open_calls
 
     # -- the records as this shard sees them (a `View` for the rules)
 
@@ -152,8 +104,13 @@ class ShardActor(Actor):
     def scan(self, prefix: str) -> Iterator[Record]:
         """Yield the records of one group under a prefix, in key order."""
         decided = under(prefix, None, self._overlay.all())
-        for _, record in merged(self._committed.scan(prefix), decided):
+        for _, record in merged(self._committed.scan_due(prefix), decided):
             yield record
+
+    def keys(self, prefix: str, after: str | None) -> Iterator[str]:
+        """Yield the keys of one group under a prefix, in order, behind `after`."""
+        decided = under(prefix, after, self._overlay.all())
+        return (key for key, _ in merged(self._committed.stored(prefix, after), decided))
 
     # -- deciding
 
@@ -167,14 +124,17 @@ class ShardActor(Actor):
             self.refuse(calls, self.link.failure)
             return
         self._forget_published()
-        time = monotonic()
+        self._time = monotonic()
         when = self.when()
         self._overlay.until = self._number + 1
         decided: list[Staged] = []
         locked = {} if waited else self.locks.holders
         for call in calls:
             self.in_hand = call
-            if call.deadline < time:
+            if self.fenced:  # it was replaced while it stood still
+                self._hand_back([*(item.call for item in decided), *calls[calls.index(call) :]])
+                return
+            if call.deadline < self._time:
                 decided.append(rejected(call, RequestTimeout(call.timeout_s)))
             elif locked and self._hold_up(call):
                 continue
@@ -186,6 +146,21 @@ class ShardActor(Actor):
             self._hand_over(decided)
         self._deciding = []
 
+    def is_gone(self, group: str, when: When) -> bool:
+        """Whether a group belongs to a match that is over and due, and nothing decided since has taken its place."""
+        match = self.get(group) if group.startswith("match:") else None
+        return isinstance(match, Match) and match.status not in OPEN_STATUSES and due_time(match, when) <= when.now
+
+    def _is_due(self, command: Command, when: When) -> bool:
+        """Whether a command is for a post that is due; those that remove it and those over several groups see to it.
+
+        The rules of the game refuse what is for a match that is over anyway; what has none of them is always asked.
+        """
+        if command.__class__ in SEE_WHAT_IS_DUE:
+            return False
+        asked = command.__class__ is Update or self._expiry.hides(command.group)
+        return asked and self.is_gone(command.group, when)
+
     def _hold_up(self, call: Call) -> bool:
         """Let a call wait if its group is locked; what asks for locks itself waits as a holder."""
         command = call.command
@@ -194,17 +169,20 @@ class ShardActor(Actor):
     def when(self) -> When:
         """Return the time of what is decided now."""
         self._times.now = now = self.clock.now()
-        return When(now, self._times.next)
-
-    def refuse(self, calls: list[Call], error: Exception) -> None:
-        """Answer calls with an error that depends on nothing staged."""
-        self._answer_now([rejected(call, error) for call in calls])
+        if now >= self._expiry.next_due:
+            self._expiry.look()
+        return When(now, self._times.next, *self._periods)
 
     def _decision(self, call: Call, when: When) -> Staged | None:
         """Return what a call leads to, or None if it becomes a crossing."""
         command = call.command
         try:
-            outcome = self._with_locks(call, when) if command.__class__ in NEED_LOCKS else decide(command, self, when)
+            if (self._expiry.gone or command.__class__ is Update) and self._is_due(command, when):
+                outcome: Outcome | None = decide_anew(command, command.group.removeprefix("match:"), self, when)
+            elif command.__class__ in APART:
+                outcome = self._apart(call, when)
+            else:
+                outcome = decide(command, self, when)
             if outcome is None:
                 return None
             records = outcome.changes
@@ -215,6 +193,8 @@ class ShardActor(Actor):
                 else:
                     changes[key] = value = encode(record)
                     self._size_bytes += len(value)
+                if key.startswith(INDEXED):
+                    changes.update(reindexed(self.get(key), record))
         except Rejected as error:
             return rejected(call, error)
         except BaseException as error:
@@ -228,7 +208,7 @@ class ShardActor(Actor):
 
     def _hand_over(self, decided: list[Staged]) -> None:
         if not self._overlay and not any(item.changes for item in decided):
-            self._answer_now(decided)
+            self.answer_now(decided)
             return
         self._number += 1
         batch = Batch(self.link, self._epoch, self._number, decided, self._size_bytes, self._times.mark)
@@ -236,20 +216,25 @@ class ShardActor(Actor):
         self._unpublished.append(batch)
         self.finish(batch)
 
-    def _answer_now(self, decided: list[Staged]) -> None:
-        """Answer what writes nothing and was decided on published records only."""
-        with self._leaving:
-            if not self.fenced:
-                self.link.gate.leave(len(decided))
-                answer_all(decided)
-                return
-        self._hand_back([item.call for item in decided])
-
     def _forget_published(self) -> None:
         published = self.link.published
         while self._unpublished and self._unpublished[0].number <= published:
             self._unpublished.popleft()
         self._overlay.forget(published)
+
+    def _apart(self, call: Call, when: When) -> Outcome | None:
+        """Serve a command that is not a matter of rules alone; return its outcome if it is decided by that."""
+        return self._updated(call, when) if isinstance(call.command, Update) else self._with_locks(call, when)
+
+    def _updated(self, call: Call, when: When) -> Outcome:
+        """Decide an update: what its function does, and how long it takes, is not ours."""
+        try:
+            return decide(call.command, self, when)
+        except FunctionExited as exited:
+            cause = str(exited)
+        finally:
+            self._time = monotonic()
+        raise ShardRestarted(self.link.index, cause)
 
     # -- work over several groups: transactions lock here, crossings come by and work step by step
 
@@ -269,11 +254,15 @@ class ShardActor(Actor):
 
     def _crossed(self, call: Call, when: When) -> Outcome | None:
         """Begin the crossing that a command needs; return its outcome if it needs none."""
+        if call.done():
+            return None  # it was begun twice, when two shards that it needs were restarted, and has had its answer
         crossing = crossing_of(call, self, self.workplace)
         if crossing is None:
             return decide(call.command, self, when)
         if isinstance(crossing, Outcome):
             return crossing
+        if not self.register(crossing):
+            return None
         if crossing.stops[0].link is self.link:
             self.arrive(crossing)  # now, so that what was sent after it stays behind it
         else:
@@ -308,45 +297,45 @@ class ShardActor(Actor):
 
     def step(self) -> None:
         """Do a bounded piece of the first job, then let other messages have their turn."""
+        if not self._jobs:
+            return  # a job of the actor before this one
         job = self._jobs[0]
         self.in_hand = job.call
         if job.step():
             self._jobs.popleft()
-        if self._jobs:
+        if self._jobs and not self.fenced:
             self.link.tell(STEP)
-
-    def finish(self, batch: Batch) -> None:
-        """Hand decided work to the committer."""
-        with self._leaving:
-            if not self.fenced:
-                self._committer.put(batch)
-                return
-        self._hand_back([item.call for item in batch.staged])
 
     def release(self, holder: Holder) -> None:
         """Unlock what a holder had here and go on with what waited for it."""
         self._forget_published()
-        self._overlay.purge(self._overlay.all().keys() & holder.changes.keys())
+        if self.locks.holds(holder):  # or it lost its locks with the actor before, and others have written since
+            self._overlay.purge(self._overlay.all().keys() & holder.changes.keys())
         self._times.mark = max(self._times.mark, holder.mark)
+        self.give_up(holder)
+        self._pass_on(self.locks.release(holder))
+
+    def give_up(self, holder: Holder) -> None:
+        """End a holder's wait."""
         self._waits.end(holder)
         if self.locks.waits(holder):
             holder.gave_up(self)
-        groups = self.locks.release(holder)
+            self._pass_on(self.locks.withdraw(holder))
+
+    def _pass_on(self, groups: list[str]) -> None:
         while groups:
-            calls, ready, groups = self.locks.pass_on(groups)
+            self._deciding, ready, groups = self.locks.pass_on(groups)
+            calls = self._deciding
             if calls:
                 self.decide(calls, waited=True)  # they were here before who has the lock now
             for waiting in ready:
                 self.enter(waiting)
 
-    def _report_wait(self, holder: Holder, groups: tuple[str, ...], behind: AbstractSet[Holder]) -> None:
-        deadlocks = self._waits.begin(holder, groups, behind)
-        self.link.tally.add(waits=1, deadlocks=deadlocks)
-
     def reset(self, epoch: int) -> None:
         """Decide again, on fresh records and in the same order, what the committer refused and nobody answered."""
         self._forget_published()
         refused = [item.call for batch in self._unpublished for item in batch.staged if not item.call.done()]
+        self._deciding = refused
         self._epoch = epoch
         self._overlay.clear()
         self._unpublished.clear()

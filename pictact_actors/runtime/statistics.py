@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+COUNTED: Final = ("restarts", "quarantined", "waits", "deadlocks", "aborts", "retries")
+"""What is counted of a shard since the store was opened; transactions count where they locked first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatistics:
-    """One shard."""
+    """One shard: first as it is now, then counts since the store was opened. A transaction counts where it locks first.
+
+    A wait and a deadlock count where somebody found a group locked.
+    """
 
     index: int
     in_flight: int
-    """Writes admitted and not answered yet."""
+    """Messages admitted and not answered yet, at most `StoreConfig.in_flight_max`."""
     epoch: int
     """How often it had to forget what it staged."""
+    queued: int
+    """Messages of those that its actor has not begun to decide."""
+    queue_age_s: float
+    """For how long the oldest message in flight has been there, in seconds; 0 if there is none."""
+    restarts: int
+    """Actors that were replaced because they were dead or did not go on."""
+    quarantined: int
+    """Messages that stopped their actor twice and were refused."""
+    waits: int
+    """Times that a transaction, or a step over many groups, had to wait for locks."""
+    deadlocks: int
+    """Circles of such waits that were broken."""
+    aborts: int
+    """Transactions that ended without a commit, for whatever reason."""
+    retries: int
+    """Times that `transact` tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +50,34 @@ class Statistics:
     groups: int
     """Syncs; `commits / groups` is how many writes share one."""
     cached_records: int
+    cache_bytes: int
+    """What they take in memory, about; at most `StoreConfig.cache_bytes_max`."""
+    cache_reads: int
+    """Look-ups of one record, by readers and shards."""
     cache_misses: int
+    """Those of them that went to the state on disk."""
+    cache_hit_rate: float | None
+    """The part of look-ups that did not; None before the first."""
     boards: int
     """Post leaderboards in memory."""
     size_bytes: int
-    """Disk space in use."""
+    """Disk space in use, all of it: what follows and the ballast (room held for cleanup on a full disk)."""
+    journal_bytes: int
+    """Commits that are kept one by one."""
+    base_bytes: int
+    """What the commits before them led to."""
+    base_seq: int
+    """The last commit that is only in the base; 0 while all are kept."""
+    state_bytes: int
+    """Every record's latest value."""
+    archive_bytes: int
+    """Details of analytics that the store itself does not keep any more."""
+    storage_full: str | None
+    """Why writes get `StorageFull`, while they do."""
     failure: str | None
-    """Why writes are refused, if they are."""
+    """Why writes are refused until the store is reopened, if they are."""
+    transactions: int
+    """Transactions that hold or want locks now."""
+    waiting: int
+    """Transactions and steps over many groups that wait for locks now."""
     shards: tuple[ShardStatistics, ...]

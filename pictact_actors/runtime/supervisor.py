@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from pictact_actors import log
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import Quarantined, ShardFailed
+from pictact_actors.model.updating import Update
 from pictact_actors.runtime.fence import Fence
 from pictact_actors.runtime.shard import ShardActor
 
 if TYPE_CHECKING:
+    from pictact_actors.runtime.incarnation import Incarnation
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.reply import Call
     from pictact_actors.runtime.transactions import Transactions
@@ -31,14 +33,14 @@ if TYPE_CHECKING:
 LOOK_S = 0.1
 """How often it looks."""
 _STOP_S = 1.0
-_DISK = "pictact_actors.storage"
-"""Who is in there waits for the disk."""
+_DISK = ("pictact_actors.storage", "pictact_actors.runtime.committed")
+"""Who is in there waits for the disk, or for somebody who does; another actor would wait at the same place."""
 
 
 class _Report(NamedTuple):
     """An actor that needs a successor, why, and the message to blame for it."""
 
-    actor: ShardActor
+    actor: Incarnation
     cause: str
     message: Call | None
 
@@ -50,7 +52,7 @@ class Sight:
         self.looks = 0
         self._doing: object = None
 
-    def look(self, actor: ShardActor) -> int:
+    def look(self, actor: Incarnation) -> int:
         """Look again; return for how many looks nothing has changed."""
         doing = (actor, actor.turn, actor.in_hand)
         self.looks = self.looks + 1 if actor.busy and doing == self._doing else 0
@@ -70,6 +72,7 @@ class Supervisor:
         self._restarts: dict[ShardLink, deque[float]] = {link: deque() for link in workplace.links}
         self._killed_once: set[Call] = set()
         self._reports: deque[_Report] = deque()
+        self._fences: list[Fence] = []
         self._groups = 0
         self._called = threading.Event()
         self._stopping = False
@@ -91,7 +94,7 @@ class Supervisor:
         """Give a shard a new actor."""
         link.mailbox = ShardActor.launch(link, self._workplace, self.report)
 
-    def report(self, actor: ShardActor, cause: str) -> None:
+    def report(self, actor: Incarnation, cause: str) -> None:
         """Take note of an actor that cannot go on and has fenced itself. Any thread's."""
         self._reports.append(_Report(actor, cause, actor.in_hand))
         self._called.set()
@@ -104,21 +107,33 @@ class Supervisor:
             self._called.set()
 
     def _run(self) -> None:
+        due = monotonic() + LOOK_S
         while not self._stopping:
-            self._called.wait(LOOK_S)
+            self._called.wait(max(0.0, due - monotonic()))
             self._called.clear()
             try:
-                self._look()
+                while self._reports:
+                    self._replace(self._reports.popleft())
+                if monotonic() >= due:  # looks are counted, so they come at their time only
+                    due = monotonic() + LOOK_S
+                    self._look()
             except Exception as error:  # noqa: BLE001 - nobody else would look on
                 log.error(log.SUPERVISOR_FAILED, cause=repr(error), exc_info=error)
 
     def _look(self) -> None:
-        while self._reports:
-            self._replace(self._reports.popleft())
         self._transactions.expire()
+        self._try_again()
         if not self._disk_is_slow():
             for link, sight in self._sights.items():
                 self._look_at(link.actor, sight)
+
+    def _try_again(self) -> None:
+        """Replace those whose successor could not begin the last time: there was no thread to be had."""
+        self._fences = [fence for fence in self._fences if not fence.done]
+        for fence in self._fences:
+            if fence.failed:
+                fence.failed = False
+                self._workplace.committer.put(fence)
 
     def _disk_is_slow(self) -> bool:
         """Whether the committer has been in the same commit since the last look: then nobody is to blame."""
@@ -126,7 +141,7 @@ class Supervisor:
         before, self._groups = self._groups, committer.groups
         return committer.committing and before == self._groups
 
-    def _look_at(self, actor: ShardActor, sight: Sight) -> None:
+    def _look_at(self, actor: Incarnation, sight: Sight) -> None:
         if actor.fenced or actor.thread is None:
             return
         if not actor.thread.is_alive():
@@ -143,11 +158,14 @@ class Supervisor:
         """Have a fenced actor replaced, in the order of commits."""
         actor, cause, message = report
         link = actor.link
-        log.error(log.SHARD_RESTARTED, shard=link.index, cause=cause, message=message and message.command)
+        log.error(log.SHARD_RESTARTED, shard=link.index, cause=cause, message=_named(message))
         link.tally.add(restarts=1)
-        self._count(link, cause)
+        if message is None or not isinstance(message.command, Update):  # a caller's function is not the shard's fault
+            self._count(link, cause)
         refusals = {} if message is None else self._judged(message, link, cause)
-        self._workplace.committer.put(Fence(actor, self.launch, self._transactions, cause, refusals))
+        fence = Fence(actor, self.launch, cause, refusals)
+        self._fences.append(fence)
+        self._workplace.committer.put(fence)
 
     def _judged(self, message: Call, link: ShardLink, cause: str) -> dict[Call, Exception]:
         """Remember the message that was being decided; refuse it if that has happened before."""
@@ -158,7 +176,7 @@ class Supervisor:
         error = Quarantined(message.command, cause)
         self.quarantine.append(error)
         link.tally.add(quarantined=1)
-        log.error(log.MESSAGE_QUARANTINED, shard=link.index, message=message.command, cause=cause)
+        log.error(log.MESSAGE_QUARANTINED, shard=link.index, message=_named(message), cause=cause)
         return {message: error}
 
     def _count(self, link: ShardLink, cause: str) -> None:
@@ -170,6 +188,11 @@ class Supervisor:
         if len(restarts) > self._config.restarts_max and link.failure is None:
             link.failure = ShardFailed(link.index, cause)
             log.error(log.SHARD_FAILED, shard=link.index, cause=cause)
+
+
+def _named(message: Call | None) -> str | None:
+    """Return what a message is, for the log: it may be large."""
+    return None if message is None else f"{message.command.NAME} {message.command.group}"
 
 
 def _waits_for_disk(thread: threading.Thread) -> bool:

@@ -24,10 +24,15 @@ from pictact_actors.model import keys
 from pictact_actors.model.codec import checked_public, encode
 from pictact_actors.model.commands import Command, CompleteMatch
 from pictact_actors.model.deciding import answered_before, complete, crosses_groups, decide, participants
+from pictact_actors.model.indexes import KINDS as INDEXED
+from pictact_actors.model.indexes import reindexed
 from pictact_actors.model.records import Record
+from pictact_actors.model.removal import anew
 from pictact_actors.model.rules import When, stamped
+from pictact_actors.runtime.expiry import WithWhatIsDue
 from pictact_actors.runtime.holder import Holder
 from pictact_actors.runtime.locks import WHOLE
+from pictact_actors.runtime.messages import GiveUp
 from pictact_actors.runtime.staging import RECORD_OVERHEAD_BYTES, Batch, Staged
 from pictact_actors.storage.merge import merged, under
 
@@ -103,6 +108,7 @@ class Transaction(Holder):
         self._committed = self._workplace.committed
         self._home: ShardLink | None = None
         self._held: set[str] = set()
+        self._gone: set[str] = set()
         self._writes: dict[str, Record | None] = {}
         self._changes: dict[str, bytes | None] = {}
         self._size_bytes = 0
@@ -183,7 +189,7 @@ class Transaction(Holder):
         completes = (
             isinstance(command, CompleteMatch)
             and crosses_groups(command, self)
-            and answered_before(command, self) is None
+            and answered_before(command, self, self._when()) is None
         )
         if completes and isinstance(command, CompleteMatch):
             yield from self._locking(map(keys.lifetime_key, participants(command, self)))
@@ -200,9 +206,9 @@ class Transaction(Holder):
         if self._home is None:
             self.roll_back()
             return
-        self._encode()
-        self._committing = True
         try:
+            self._encode()
+            self._committing = True
             yield Errand(self._home, Commit(self))
         except BaseException as error:
             self.roll_back(error)
@@ -231,9 +237,9 @@ class Transaction(Holder):
 
     def asks(self, call: Call, link: ShardLink) -> None:
         """Note the message that asks for locks now. Raises why there are none for it any more."""
-        if self.over:
+        self._call, self._asked = call, link  # first: who ends it meanwhile tells the shard
+        if self.over or self.is_ending():
             raise self._ended()
-        self._call, self._asked = call, link
 
     def asking(self, link: ShardLink) -> Call | None:
         """Return the message with which it has asked a shard for locks and got no answer yet."""
@@ -274,13 +280,13 @@ class Transaction(Holder):
         """End it from outside: a commit that is on its way before this counts, a later one does not."""
         self._end(error)
         self._transactions.cancel(self)
-        call = self._call
-        if call is not None:
-            call.fail(error)
+        if self._asked is not None:
+            self._asked.tell(GiveUp(self))  # not in the order of commits: who asks for locks has none on its way
 
     def release(self) -> None:
         """Unlock everything, everywhere: it is over."""
         super().release()
+        self._workplace.waits.end(self)
         self._transactions.forget(self)
 
     def count(self, **counts: int) -> None:
@@ -316,24 +322,39 @@ class Transaction(Holder):
             self.roll_back(error)
             raise
         self._held.update(groups if WHOLE not in groups else {f"all of shard {link.index}"})
+        self._gone.update(group for group in groups if group != WHOLE and self._committed.hides(group))
         self._require_held()
 
     def _when(self) -> When:
         times = self._times
         times.mark = max(times.mark, self.mark)
         times.now = now = self._workplace.clock.now()
-        return When(now, times.next)
+        return When(now, times.next, *self._workplace.config.periods)
 
     def _encode(self) -> None:
         """Turn what was written into a commit. Raises `InvalidValue` when it is too large for one."""
         limit_bytes = self._workplace.config.commit_bytes_max
+        for post_id in self._posts_anew():
+            self._writes = dict(anew(post_id, self._writes, WithWhatIsDue(self._committed), self._when()))
         for key, record in self._writes.items():
-            value = None if record is None else encode(record)
-            self._changes[key] = value
+            self._changes[key] = value = None if record is None else encode(record)
             self._size_bytes += len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES
+            if key.startswith(INDEXED):
+                self._changes.update(reindexed(self._committed.get_due(key), record))
         self.mark = max(self.mark, self._times.mark)
         if self._size_bytes > limit_bytes:
             raise InvalidValue("transaction", len(self._writes), "records are too many for one step (commit_bytes_max)")
+
+    def _posts_anew(self) -> list[str]:
+        """Return the posts that are due, and where something is written.
+
+        Raises `ConflictAborted` for one that was still there when it was locked.
+        """
+        hidden = dict.fromkeys(keys.parse(key).group for key in self._writes if self._committed.hides(key))
+        for group in hidden:
+            if group in self._held and group not in self._gone:
+                raise ConflictAborted(f"{group} has expired meanwhile")
+        return [group.removeprefix("match:") for group in hidden]
 
     def _shown(self, pairs: Iterable[tuple[str, Record]]) -> Iterator[tuple[str, Record]]:
         for key, record in pairs:

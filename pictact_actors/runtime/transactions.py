@@ -11,7 +11,6 @@ from pictact_actors.runtime.transaction import Transaction
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.link import ShardLink
-    from pictact_actors.runtime.reply import Call
     from pictact_actors.runtime.workplace import Workplace
 
 
@@ -39,11 +38,6 @@ class Transactions:
     def __len__(self) -> int:
         return len(self._active)
 
-    def asking(self, link: ShardLink) -> list[Call]:
-        """Return the messages with which transactions wait for locks in a shard."""
-        calls = [transaction.asking(link) for transaction in tuple(self._active)]
-        return [call for call in calls if call is not None]
-
     def begin(self, timeout_s: float) -> Transaction:
         """Return a new transaction, each wait of which takes at most `timeout_s`."""
         return Transaction(self, timeout_s)
@@ -53,6 +47,8 @@ class Transactions:
         if len(self._active) >= self.workplace.config.transactions_max:
             raise Overloaded(link.index, len(self._active), 0.0)
         self._active[transaction] = None
+        if transaction.over:  # rolled back meanwhile, by a task that was cancelled
+            self.forget(transaction)
 
     def forget(self, transaction: Transaction) -> None:
         """Watch it no longer."""

@@ -60,6 +60,8 @@ class WaitGraph:
                     break
                 victims.append((victim, DeadlockAborted(_described(cycle, victim))))
                 del self._waits[victim]
+            if waiter.over:  # since a moment ago: it has ended its wait, and would never end this one
+                self._waits.pop(waiter, None)
         for victim, error in victims:
             victim.abort(error)
         return len(victims)

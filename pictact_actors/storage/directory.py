@@ -1,6 +1,6 @@
 """The data directory: who it belongs to, who holds it, and how it comes into being.
 
-    directory = STORE  LOCK  journal/  state/
+    directory = STORE  LOCK  journal/  state/  and when there is something in it: base/  archive/  ballast
     STORE     = JSON { "format": 1, "store": store id in hex, "createdAt": epoch seconds }
     LOCK      = held with flock while a store is open; says by whom
 
@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Self
 
 from pictact_actors.errors import NotAStore, StorageFull, StoreDamaged, StoreLocked
-from pictact_actors.storage import leveldb
+from pictact_actors.storage import leveldb, rebuilding
 from pictact_actors.storage.journal import Journal
 from pictact_actors.storage.segment import NO_ROOM, sync_directory, write_all
 
 FORMAT_VERSION = 1
 _MARKS = frozenset({"LOCK", "STORE.new"})
 _PARTS = frozenset({"journal", "state", "state.new"})
+_LATER_PARTS = frozenset({"base", "archive", "ballast", *rebuilding.NAMES})
 _STORE_ID_BYTES = 16
 
 
@@ -50,6 +51,16 @@ class Directory:
     def state(self) -> Path:
         """Where LevelDB is."""
         return self.path / "state"
+
+    @property
+    def base(self) -> Path:
+        """Where the base is; it may be missing."""
+        return self.path / "base"
+
+    @property
+    def archive(self) -> Path:
+        """Where the details are that the store does not keep any more; it may be missing."""
+        return self.path / "archive"
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool, now: float, segment_bytes: int) -> Self:
@@ -118,7 +129,7 @@ def _require_identity(root: Path, entries: set[str]) -> None:
     created = _MARKS | _PARTS if "STORE.new" in entries else _MARKS
     if entries <= created:
         return
-    if entries <= _MARKS | _PARTS and any((root / "journal").glob("*.journal")):
+    if entries <= _MARKS | _PARTS | _LATER_PARTS and any((root / "journal").glob("*.journal")):
         raise StoreDamaged(f"{root / 'STORE'} is missing")
     others = ", ".join(sorted(entries - _MARKS)[:3])
     raise NotAStore(str(root), f"it holds something else ({others}); name an empty directory")

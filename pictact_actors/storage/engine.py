@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pictact_actors.storage.usage import Usage
+
+if TYPE_CHECKING:
+    from pictact_actors.storage.archive import Archive
 
 Changes = Mapping[str, bytes | None]
 """What a commit does: encoded record by key, `None` deletes."""
@@ -63,8 +68,8 @@ class Conflict(Exception):
 class Engine(Protocol):
     """Durable storage of ordered commits, and the records they lead to.
 
-    One thread (the committer) calls `commit` and `publish`; any thread calls the rest. What was committed becomes
-    visible to `get` and `scan` with `publish`, so that the runtime decides when readers see it.
+    One thread (the committer) calls `commit`, `publish` and `roll`; any thread calls the rest. What was committed
+    becomes visible to `get` and `scan` with `publish`, so that the runtime decides when readers see it.
     """
 
     @property
@@ -80,6 +85,11 @@ class Engine(Protocol):
     @property
     def mark(self) -> float:
         """The last unique time given out before the last commit (see `StoreClock.unique`)."""
+        ...
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where details go that are not kept any more; None if there is no such place."""
         ...
 
     def commit(self, commits: Sequence[Commit], ts: float, mark: float) -> int:
@@ -104,16 +114,67 @@ class Engine(Protocol):
         """
         ...
 
-    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
-        """Iterate the commits from `from_seq` to the last one at the time of the call."""
+    def rank(self, prefix: str, key: str) -> int:
+        """Return how many keys under a counted prefix (`keys.COUNTED`) come before `key`, which begins with it.
+
+        Counted keys have empty values, are written only when they are not there, and deleted only when they are.
+        """
+        ...
+
+    def page(self, prefix: str, position: int, limit: int) -> Iterator[str]:
+        """Iterate up to `limit` keys under a counted prefix in key order, from a position on; 0 is that of the first.
+
+        The moment is that of the call, as for `scan`.
+        """
+        ...
+
+    def entries(self, from_seq: int | None = None) -> Iterator[Entry]:
+        """Iterate the commits from `from_seq`, or the oldest one kept, to the last one at the time of the call.
+
+        Raises `EntriesGone` if `from_seq` is not kept any more.
+        """
         ...
 
     def check(self) -> Iterator[Problem]:
-        """Compare what is stored with itself: the journal with its own chain, and the state with the journal."""
+        """Compare what is stored with itself: the journal with its own chain, and the state with base and journal."""
+        ...
+
+    # -- room
+
+    def usage(self) -> Usage:
+        """Measure disk (or memory) space in use."""
         ...
 
     def size_bytes(self) -> int:
-        """Disk (or memory) space in use."""
+        """Return the space in use as `usage` found it last, and what was written since. Cheap."""
+        ...
+
+    def room_bytes(self) -> float:
+        """Return the room that there is for more, on the disk and below the limit of the store, in bytes."""
+        ...
+
+    @property
+    def starved(self) -> str | None:
+        """Why what was committed cannot be brought to where it is read, while that is so."""
+        ...
+
+    def roll(self) -> None:
+        """Let `reclaim` give back what the latest commits replaced too. Raises `StorageFull`, `CommitFailed`."""
+        ...
+
+    def reclaim(self, *, urgent: bool) -> Iterator[None]:
+        """Give back space in small steps, as long as the caller goes on; `urgent`: all that can be given back.
+
+        One thread's. Raises `StorageFull` or `OSError` when that needs more room than there is, `StoreDamaged`.
+        """
+        ...
+
+    def take_ballast(self) -> None:
+        """Hold some of the room, for what has to be done when there is none any more."""
+        ...
+
+    def drop_ballast(self) -> int:
+        """Give that room up; return how much it was, in bytes."""
         ...
 
     def close(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pictact_actors import log
-from pictact_actors.errors import CommitFailed, StorageFull, StoreDamaged
+from pictact_actors.errors import CommitFailed, EntriesGone, StorageFull, StoreDamaged
 from pictact_actors.model import codec
-from pictact_actors.storage.engine import Commit, Entry
+from pictact_actors.storage.engine import Changes, Commit, Entry
 from pictact_actors.storage.segment import (
     FORMAT_VERSION,
     HEADER_BYTES,
@@ -30,12 +30,22 @@ _SEGMENTS = "[0-9]" * 10 + ".journal"
 class _Position(NamedTuple):
     """The end of what is durable: the last segment's number, the offset behind its last frame, the last commit's seq.
 
-    One value, so that a reader in another thread sees all of it or nothing.
+    And the sizes of that segment and of all before it. One value: a reader in another thread sees all of it or nothing.
     """
 
     number: int
     offset: int
     seq: int
+    size: int
+    size_before: int
+
+
+class Closed(NamedTuple):
+    """A segment that is full: its header, that of the one behind it, and its disk space."""
+
+    header: Header
+    following: Header
+    size_bytes: int
 
 
 class Journal:
@@ -51,6 +61,10 @@ class Journal:
         self._segment: SegmentFile
         self._end: _Position
         self._chain = store_id
+        self._headers: dict[int, Header] = {}
+        self._first: Header
+        self._removed_bytes = 0
+        self._broken: CommitFailed | None = None
         self.ts = 0.0
         self.mark = 0.0
         self.torn_bytes = 0
@@ -70,12 +84,18 @@ class Journal:
         journal = cls(directory, store_id, segment_bytes)
         journal._require_contiguous()
         journal._find_end()
+        journal._first = journal.header(journal.numbers()[0])
         return journal
 
     @property
     def seq(self) -> int:
         """The last commit's sequence number."""
         return self._end.seq
+
+    @property
+    def first_seq(self) -> int:
+        """The sequence number of the oldest commit that is kept, or will be the first."""
+        return self._first.first_seq
 
     @property
     def end(self) -> str:
@@ -94,28 +114,107 @@ class Journal:
 
         Raises `StorageFull` (cut off again, nothing written) or `CommitFailed` (unknown, give up the journal).
         """
-        body = codec.dumps(
+        is_large = any(len(commit.changes) > codec.MAP_PIECE for commit in commits)
+        body = (codec.dumps_in_pieces if is_large else codec.dumps)(
             [self.seq + 1, ts, mark, [[commit.cause, commit.request_id, commit.changes] for commit in commits]]
         )
+        if self._broken is not None:
+            raise self._broken
         frame = pack_frame(body, self._chain)
         self._make_room(len(frame))
         self._write(frame)
-        self._end = _Position(self._end.number, self._end.offset + len(frame), self.seq + len(commits))
+        end = self._end
+        self._end = _Position(end.number, end.offset + len(frame), end.seq + len(commits), end.size, end.size_before)
         self._chain = chain_of(frame)
         self.ts, self.mark = ts, mark
         return self.seq
 
-    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
-        """Iterate what is durable now, from `from_seq` on. Raises `StoreDamaged` where a frame is broken."""
-        return self._entries(from_seq, self._end)
+    def entries(self, from_seq: int | None = None) -> Iterator[Entry]:
+        """Iterate what is durable now, from `from_seq` or the oldest commit on.
+
+        Raises `StoreDamaged` where a frame is broken, and `EntriesGone` if `from_seq` is not kept (any more).
+        """
+        end, first_seq = self._end, self.first_seq
+        if from_seq is not None and from_seq < first_seq:
+            raise EntriesGone(from_seq, first_seq)
+        return self._entries(from_seq or first_seq, end)
+
+    # -- giving segments up
+
+    def roll(self) -> None:
+        """Make what is committed a full segment, if there is something in the last one. The appending thread's.
+
+        Raises `StorageFull`, or `CommitFailed`, as every later `append` does then.
+        """
+        if self._end.offset > HEADER_BYTES:
+            self._begin(self._segment_bytes)
+
+    def closed(self) -> list[Closed]:
+        """Return the segments that are full, oldest first."""
+        end = self._end
+        headers = [self.header(number) for number in self.numbers() if number <= end.number]
+        return [
+            Closed(header, following, (self._directory / segment_name(header.number)).stat().st_size)
+            for header, following in pairwise(headers)
+        ]
+
+    def header(self, number: int) -> Header:
+        """Return the header of a segment. Raises `StoreDamaged`."""
+        header = self._headers.get(number)
+        if header is None:
+            try:
+                with closing(SegmentFile(self._directory / segment_name(number))) as segment:
+                    header = segment.header()
+            except FileNotFoundError as error:
+                raise StoreDamaged(f"{self._directory} lacks segment {segment_name(number)}") from error
+            self._require_own(header, number)
+            self._headers[number] = header
+        return header
+
+    def folded(self, closed: Closed) -> Iterator[list[Changes]]:
+        """Iterate the changes of a full segment, frame by frame, checked up to where the following one begins.
+
+        Raises `StoreDamaged`.
+        """
+        header, following, _ = closed
+        seq, chain = header.first_seq - 1, header.chain
+        with closing(SegmentFile(self._directory / segment_name(header.number))) as segment:
+            for frame in segment.frames(chain):
+                listed = list(_entries_of(frame.body, seq + 1))
+                seq, chain = seq + len(listed), frame.chain
+                yield [entry.changes for entry in listed]
+            if (seq + 1, chain) != (following.first_seq, following.chain):
+                raise StoreDamaged(f"{segment.path} breaks off after sequence number {seq}")
+
+    def remove(self, seq: int) -> Iterator[int]:
+        """Remove the segments in which nothing is younger than `seq`, oldest first and durably; yield their bytes."""
+        for header, following, size in self.closed():
+            if following.first_seq > seq + 1:
+                return
+            self._first = following
+            (self._directory / segment_name(header.number)).unlink()
+            sync_directory(self._directory)
+            self._headers.pop(header.number, None)
+            self._removed_bytes += size
+            yield size
 
     def numbers(self) -> list[int]:
         """Return the numbers of the segments there are, in order."""
         return sorted(int(path.stem) for path in self._directory.glob(_SEGMENTS))
 
     def size_bytes(self) -> int:
-        """Disk space of all segments."""
-        return sum(path.stat().st_size for path in self._directory.glob(_SEGMENTS))
+        """Disk space of all segments. Counted, not measured."""
+        end = self._end
+        return end.size_before + end.size - self._removed_bytes
+
+    def closed_bytes(self) -> int:
+        """Disk space of the segments that are full."""
+        return self._end.size_before - self._removed_bytes
+
+    def written_bytes(self) -> int:
+        """Return a count that grows with every byte that is appended."""
+        end = self._end
+        return end.size_before + end.offset
 
     def close(self) -> None:
         """Close the last segment."""
@@ -145,16 +244,20 @@ class Journal:
         if last is not None:
             first_seq, self.ts, self.mark, commits = codec.loads(last.body)
             seq = first_seq + len(commits) - 1
-        self._end = _Position(number, tail.end, seq)
+        size = self._segment.size
+        total = sum(path.stat().st_size for path in self._directory.glob(_SEGMENTS))
+        self._end = _Position(number, tail.end, seq, size, total - size)
         self._chain = tail.chain
         self.torn_bytes = tail.torn_bytes
 
     def _make_room(self, frame_bytes: int) -> None:
-        if self._end.offset + frame_bytes <= self._segment.size:
-            return
+        if self._end.offset + frame_bytes > self._segment.size:
+            self._begin(max(self._segment_bytes, HEADER_BYTES + frame_bytes))
+
+    def _begin(self, size: int) -> None:
+        """Go on in another segment."""
         number = self._end.number + 1
         header = Header(FORMAT_VERSION, self._store_id, number, self.seq + 1, self.ts, self.mark, self._chain)
-        size = max(self._segment_bytes, HEADER_BYTES + frame_bytes)
         try:
             rolled = SegmentFile.create(self._directory / segment_name(number), header, size)
         except OSError as error:
@@ -162,11 +265,14 @@ class Journal:
                 raise StorageFull(str(error)) from error
             raise CommitFailed(f"no new journal segment: {error}") from error
         self._segment.close()
-        self._segment, self._end = rolled, _Position(number, HEADER_BYTES, self.seq)
+        before = self._end
+        self._segment = rolled
+        self._end = _Position(number, HEADER_BYTES, before.seq, rolled.size, before.size_before + before.size)
         try:
             sync_directory(self._directory)
         except OSError as error:  # a crash may leave it or not: writing on in the one before would fork the journal
-            raise CommitFailed(f"no new journal segment: {error}") from error
+            self._broken = CommitFailed(f"no new journal segment: {error}")
+            raise self._broken from error
 
     def _write(self, frame: bytes) -> None:
         at = self._end.offset
@@ -195,6 +301,14 @@ class Journal:
             raise StoreDamaged(f"{segment_name(number)} belongs to another store or place")
 
     def _entries(self, from_seq: int, end: _Position) -> Iterator[Entry]:
+        try:
+            yield from self._entries_kept(from_seq, end)
+        except FileNotFoundError as error:
+            if from_seq < self.first_seq:  # it was slower than what is given up behind it
+                raise EntriesGone(from_seq, self.first_seq) from error
+            raise StoreDamaged(f"{self._directory} lacks a segment: {error}") from error
+
+    def _entries_kept(self, from_seq: int, end: _Position) -> Iterator[Entry]:
         seq, chain, place = 0, b"", str(self._directory)
         for number in self._numbers_from(from_seq, end.number):
             with closing(SegmentFile(self._directory / segment_name(number))) as segment:

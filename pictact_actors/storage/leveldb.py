@@ -26,8 +26,13 @@ else:
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.storage.segment import NO_ROOM, sync_directory
 
-_CHUNK = 256
+_CHUNK_MIN, _CHUNK_MAX = 32, 256
+"""Pairs that a cursor reads at once: few at first, who asks for a page needs no more."""
 _BLOOM_BITS = 10
+_TABLE_BYTES = 512 * 1024
+"""Size of a table, about. LevelDB maps those it has open into memory; small ones are quickly opened again."""
+_TABLES_OPEN = 256
+"""Tables that are open at the same time: what LevelDB takes of memory does not grow with what it holds."""
 _BEHIND_ALL = (b"\xff\xff", b"\xff\xff\xff")
 _REOPEN_BUFFERS = 2
 """Room that opening may need, in write buffers: it writes the log out as a table, and begins a new one."""
@@ -40,11 +45,16 @@ def create(path: Path) -> None:
     aside.mkdir()
     with _damage():
         plyvel.DB(str(aside), create_if_missing=True, error_if_exists=True).close()
-    for file in aside.iterdir():
-        _sync_file(file)
-    sync_directory(aside)
+    sync(aside)
     aside.rename(path)
     sync_directory(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a database durable that nobody has open."""
+    for file in path.iterdir():
+        _sync_file(file)
+    sync_directory(path)
 
 
 class Database:
@@ -86,10 +96,31 @@ class Database:
 
     def cursor(self, prefix: bytes, after: bytes | None = None) -> Cursor:
         """Pin the present moment and return its pairs under `prefix`, behind `after`."""
+        start = prefix if after is None else max(prefix, after)
+        return self._pinned(start, _behind(prefix), after)
+
+    def keys(self, start: str, stop: str) -> Iterator[str]:
+        """Pin the present moment and return its keys from `start` on, without `stop`."""
+        return (key.decode() for key, _ in self._pinned(start.encode(), stop.encode()))
+
+    def _pinned(self, start: bytes, stop: bytes, after: bytes | None = None) -> Cursor:
         with self._entered():
-            cursor = Cursor(self._db.raw_iterator(verify_checksums=True), prefix, after)
+            cursor = Cursor(self._db.raw_iterator(verify_checksums=True), start, stop, after)
             self._cursors.add(cursor)
             return cursor
+
+    def has(self, key: str) -> bool:
+        """Whether there is something under a key. Raises `StoreDamaged`."""
+        return self.get(key.encode()) is not None
+
+    def settle(self) -> None:
+        """Make everything durable that was written: what is in the log is written out as a table, and synced."""
+        self.compact(*_BEHIND_ALL)
+
+    def compact(self, start: bytes, stop: bytes | None) -> None:
+        """Give the space back of what was deleted or overwritten from one key to another. Other threads go on."""
+        with self._entered(), _damage():
+            self._db.compact_range(start=start, stop=stop or _BEHIND_ALL[1])  # plyvel takes None for the first key
 
     def require_room(self) -> None:
         """Raise `OSError` unless there is room to open it again. It may be closed."""
@@ -112,6 +143,7 @@ class Database:
             cursor.close()
         self._db.compact_range(start=_BEHIND_ALL[0], stop=_BEHIND_ALL[1])  # waits for compactions without the GIL
         self._db.close()
+        self._db = None  # plyvel complains when one is freed at the very end of the interpreter, even if it is closed
 
     def _enter(self) -> None:
         with self._lock:
@@ -135,15 +167,20 @@ class Database:
 
 
 class Cursor:
-    """Pairs in key order as they were when the cursor was made. One thread reads, any thread may close."""
+    """Pairs in key order as they were when the cursor was made. One thread reads, any thread may close.
 
-    def __init__(self, iterator: Any, prefix: bytes, after: bytes | None) -> None:
+    They are those from `start` on, without `stop` and without `after`.
+    """
+
+    def __init__(self, iterator: Any, start: bytes, stop: bytes, after: bytes | None) -> None:
         self._iterator = iterator
-        self._prefix = prefix
+        self._start = start
+        self._stop = stop
         self._after = after
         self._lock = threading.Lock()
         self._closed = False
         self._positioned = False
+        self._chunk_size = _CHUNK_MIN
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -165,20 +202,27 @@ class Cursor:
                 raise StoreClosed("the store was closed, or its state was reopened, during this read; read again")
             if not self._positioned:
                 self._position()
-            pairs: list[tuple[bytes, bytes]] = []
-            while len(pairs) < _CHUNK and self._iterator.valid():
+            pairs, stop = list[tuple[bytes, bytes]](), self._stop
+            while len(pairs) < self._chunk_size and self._iterator.valid():
                 key, value = self._iterator.item()
-                if not key.startswith(self._prefix):
+                if key >= stop:
                     break
                 pairs.append((key, value))
                 self._iterator.next()
+            self._chunk_size = min(2 * self._chunk_size, _CHUNK_MAX)
             return pairs
 
     def _position(self) -> None:
         self._positioned = True
-        self._iterator.seek(self._prefix if self._after is None else max(self._prefix, self._after))
+        self._iterator.seek(self._start)
         if self._iterator.valid() and self._iterator.key() == self._after:
             self._iterator.next()
+
+
+def _behind(prefix: bytes) -> bytes:
+    """Return the first key behind all that begin with a prefix."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1]) if kept else _BEHIND_ALL[1]
 
 
 def _open(path: Path, buffer_bytes: int, cache_bytes: int) -> Any:
@@ -192,6 +236,8 @@ def _open(path: Path, buffer_bytes: int, cache_bytes: int) -> Any:
             write_buffer_size=buffer_bytes,
             lru_cache_size=cache_bytes,
             bloom_filter_bits=_BLOOM_BITS,
+            max_file_size=_TABLE_BYTES,
+            max_open_files=_TABLES_OPEN,
         )
 
 

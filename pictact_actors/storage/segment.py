@@ -33,6 +33,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MAGIC = b"PICTACTJ"
 _FRAME_MAGIC = b"PTFR"
 _CRC = struct.Struct("<I")
+CRC_BYTES = _CRC.size
 _HEADER = struct.Struct("<H16sQQdd16s")
 _FRAME = struct.Struct("<I16s")
 HEADER_BYTES = len(_MAGIC) + _CRC.size + _HEADER.size
@@ -166,6 +167,22 @@ class SegmentFile:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def crc_of(data: bytes) -> bytes:
+    """Return the CRC32C of data, packed."""
+    return _CRC.pack(google_crc32c.value(data))
+
+
+def read_frame(fd: int, at: int, chain: bytes, end: int) -> Frame | None:
+    """Read the whole frame at a place of a file that ends at `end`, if there is one."""
+    head = os.pread(fd, FRAME_BYTES, at)
+    if len(head) < FRAME_BYTES:
+        return None
+    length, _ = _FRAME.unpack_from(head, _FRAME_PREFIX_BYTES)
+    if at + FRAME_BYTES + length > end:
+        return None
+    return _frame_in(head + os.pread(fd, length, at + FRAME_BYTES), 0, at, chain)
 
 
 def _frame_in(data: bytes, at: int, offset: int, chain: bytes | None) -> Frame | None:

@@ -11,20 +11,27 @@ Who owns what: the committer adds to `_active`; under `_lock` the writer turns i
 it, drops `_frozen`. Readers look into `_active`, `_frozen` and LevelDB, in that order, without the lock: a change is
 only ever removed from one after it is in the next.
 
-A handle that failed a write may lose more (LevelDB 1.22 misaligns its log), so nothing is written to it any more. It
-still reads, until there is room to open another one; what that one lacks comes back from the journal.
+Counted keys (`counted.py`) are counted when somebody asks, and before the writer freezes what goes to LevelDB: the
+counts that go with it are of the same moment. `_counting` is taken before `_lock`.
+
+A handle that failed a write may lose more (LevelDB 1.22 misaligns its log), so it only reads from then on, until there
+is room for another one; what that one lacks comes back from the journal.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 
 from pictact_actors import log
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.model import codec
+from pictact_actors.model.keys import COUNTED
+from pictact_actors.storage.base import FOLDED
+from pictact_actors.storage.counted import PAIRS, Counted, loaded
 from pictact_actors.storage.engine import Changes, Entry
 from pictact_actors.storage.leveldb import Cursor, Database
 from pictact_actors.storage.merge import merged, under
@@ -39,12 +46,18 @@ _IDLE_S = 60.0
 """Longest sleep of the writer while nothing happens."""
 _FEW = 16_384
 """Pending changes that are few; beyond it the committer yields to the writer."""
-_YIELD_S = 0.002
-_RETRY_S = 0.5
-"""Pause between attempts to reopen a state that could not be written."""
+_FEW_BYTES, _BYTES_MAX = 16 * 1024 * 1024, 64 * 1024 * 1024
+"""The same in bytes, about, and how many may wait for the writer: large records are not many, but take memory too."""
+_PLENTY_BYTES = 1024 * 1024 * 1024
+"""With so much room nobody asks how much is needed."""
+_COPIES, _KEY_BYTES = 3, 64
+"""What is written is in LevelDB's log, in a table, and in one that a compaction writes; a key takes about so much."""
+_YIELD_S, _RETRY_S = 0.002, 0.5
+"""Pauses: of the committer for a writer that is behind, and between attempts to open the state again."""
 _STALL_S = 5.0
-"""How long a full backlog may hold the committer up before writes are refused."""
+"""How long a full backlog may hold the committer up."""
 
+T = TypeVar("T")
 Pairs = list[tuple[str, bytes | None]]
 Replay = Callable[[int], Iterable[Entry]]
 """Gives the journal's entries from a sequence number on."""
@@ -54,8 +67,14 @@ class State:
     """Latest values by key. The committer publishes, any thread reads."""
 
     def __init__(
-        self, open_database: Callable[[], Database], store_id: bytes, pending_max: int, replay: Replay
+        self,
+        open_database: Callable[[], Database],
+        store_id: bytes,
+        pending_max: int,
+        replay: Replay,
+        room_bytes: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        self._room = room_bytes
         self._open_database = open_database
         self._database = open_database()
         self._store_id = store_id
@@ -64,10 +83,15 @@ class State:
         self._lock = threading.Condition()
         self._active: dict[str, bytes | None] = {}
         self._frozen: dict[str, bytes | None] = {}
+        self._active_bytes = 0
         self._closing = False
         self._failure: str | None = None
+        self._handle_failed = False
+        self._counting = threading.Lock()
+        self._uncounted: list[Changes] = []
         try:
             self.applied_seq = self._applied_in(self._database)
+            self._counted = _counted_in(self._database)
         except BaseException:
             self._database.close()
             raise
@@ -77,8 +101,10 @@ class State:
     def catch_up(self) -> int:
         """Bring the state forward from the journal; return how many commits that took. Before `start`."""
         replayed = 0
+        empty = self._database.get(_APPLIED) is None
         for entry in self._replay(self.seq + 1):
             self._active.update(entry.changes)
+            _count(entry, self._counted, first=empty and not entry.seq)
             self.seq = entry.seq
             replayed += 1
             if len(self._active) >= self._pending_max:
@@ -90,19 +116,24 @@ class State:
         """Start following what is published."""
         self._writer.start()
 
-    def publish(self, changes: Iterable[Changes], seq: int) -> None:
-        """Make the changes of a commit group visible. The committer's."""
+    def publish(self, changes: Iterable[Changes], seq: int, size_bytes: int = 0) -> None:
+        """Make the changes of a commit group visible, about so many bytes. The committer's."""
         with self._lock:
+            self._active_bytes += size_bytes
             wake = not self._active
             for change in changes:
                 self._active.update(change)
+                for key in change:
+                    if key.startswith(COUNTED):
+                        self._uncounted.append(change)
+                        break
             self.seq = seq
-            if wake or len(self._active) >= _FEW:
+            if wake or self._is_much():
                 self._lock.notify_all()
 
     def make_room(self) -> None:
         """Hold the committer up while too much is pending. Raises `StorageFull` if it stays too much."""
-        if len(self._active) < _FEW and self._failure is None:
+        if self._failure is None and not self._is_much():
             return
         with self._lock:
             self._lock.wait_for(lambda: not self._frozen or self._failure is not None, _YIELD_S)
@@ -112,8 +143,13 @@ class State:
 
     def _has_room(self) -> bool:
         """Whether more may be published. While nothing can be written, all that is pending counts."""
-        pending = len(self._active) if self._failure is None else self.pending()
-        return pending < self._pending_max
+        if self._failure is None:
+            return len(self._active) < self._pending_max and self._active_bytes < _BYTES_MAX
+        return self.pending() < self._pending_max
+
+    def _is_much(self) -> bool:
+        """Whether so much is pending that the writer should begin."""
+        return len(self._active) >= _FEW or self._active_bytes >= _FEW_BYTES
 
     def get(self, key: str) -> bytes | None:
         """Return the published value under a key. Raises `StoreDamaged`, `StoreClosed`."""
@@ -134,9 +170,41 @@ class State:
         pending, cursor = self._pinned(prefix, after)
         return merged(((key.decode(), value) for key, value in cursor), pending)
 
-    def size_bytes(self, directory: Path) -> int:
-        """Disk space of the database's files."""
-        return sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
+    def rank(self, prefix: str, key: str) -> int:
+        """Return how many keys under a counted prefix come before `key`."""
+        before, keys = self._ask(lambda counted: counted.before(prefix, key))
+        return before + sum(1 for _ in keys)
+
+    def page(self, prefix: str, position: int, limit: int) -> Iterator[str]:
+        """Iterate up to `limit` keys under a counted prefix as they are now, in order, from a position on."""
+        skipped, keys = self._ask(lambda counted: counted.page(prefix, position, limit))
+        return islice(keys, skipped, skipped + limit)
+
+    def chunks(self) -> list[tuple[str, int]]:
+        """Return where each chunk of counted keys begins, and how many it has."""
+        return self._ask(Counted.chunks)
+
+    def settle(self, seq: int, timeout_s: float) -> bool:
+        """Have LevelDB hold durably what was published up to `seq`; False if it does not within `timeout_s`."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._has_written(seq) or self._closing or self._failure is not None, timeout_s)
+            if self._closing or not self._has_written(seq):
+                return False
+            database = self._database
+        database.settle()
+        return self._database is database and self._failure is None
+
+    def _has_written(self, seq: int) -> bool:
+        return self._failure is None and self.applied_seq >= seq
+
+    def compact(self, low: str, high: str | None) -> None:
+        """Have LevelDB give back the space of what was deleted between two keys."""
+        self._database.compact(low.encode(), None if high is None else high.encode())
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be written, while that is so."""
+        return self._failure
 
     def pending(self) -> int:
         """Return how many changes LevelDB does not have yet."""
@@ -164,6 +232,36 @@ class State:
                 else:
                     return under(prefix, after, {**self._frozen, **self._active}), cursor
 
+    def _ask(self, question: Callable[[Counted], T]) -> T:
+        """Ask the counts of what is published now. Raises `StoreDamaged`, `StoreClosed`."""
+        while True:
+            self._bring_counts_forward()
+            with self._counting:
+                database = self._database
+                try:
+                    return question(self._counted)
+                except StoreClosed:
+                    pass
+            self._await_another(database)
+
+    def _bring_counts_forward(self) -> None:
+        """Fold what was published into the counts; not in the main thread, where a signal may interrupt it half way."""
+        if not self._uncounted:
+            return
+        if threading.current_thread() is threading.main_thread():
+            folding = threading.Thread(target=self._fold, name="pictact-counts", daemon=True)
+            folding.start()
+            folding.join()
+        else:
+            self._fold()
+
+    def _fold(self) -> None:
+        with self._counting:
+            with self._lock:
+                uncounted, self._uncounted = self._uncounted, []
+            for changes in uncounted:
+                self._counted.fold(changes)
+
     def _await_another(self, closed: Database) -> None:
         """Wait for the database that takes the place of a closed one. Raises `StoreClosed` if none does."""
         with self._lock:
@@ -188,9 +286,12 @@ class State:
         let_others_finish()
         while self._wait_for_work():
             try:
-                if self._failure is not None:
+                self._require_room()
+                if self._handle_failed:
                     self._reopen()
+                self._handle_failed = True  # until it has not
                 self._flush()
+                self._handle_failed = False
             except Exception as error:  # noqa: BLE001 - whatever it was, the journal has everything and the writer goes on
                 self._fail(error)
 
@@ -199,31 +300,52 @@ class State:
         with self._lock:
             while not (self._closing or self._active or self._frozen):
                 self._lock.wait(_IDLE_S)
-            self._lock.wait_for(lambda: self._closing or len(self._active) >= _FEW, _GATHER_S)
+            self._lock.wait_for(lambda: self._closing or self._is_much(), _GATHER_S)
             return not self._closing or (self._failure is None and bool(self._active or self._frozen))
 
+    def _require_room(self) -> None:
+        """Raise `StorageFull` if LevelDB would run out of room: a handle that did is worth nothing any more."""
+        room = self._room()
+        if room < _PLENTY_BYTES:
+            pending = [*self._frozen.copy().values(), *self._active.copy().values()]
+            if room < _COPIES * sum(len(value) + _KEY_BYTES for value in pending if value is not None):
+                raise StorageFull("the state has no room for what is pending")
+
     def _flush(self) -> None:
-        with self._lock:
-            if not self._frozen:
-                self._frozen, self._active = self._active, {}
-            elif self._failure is not None:
-                self._frozen, self._active = {**self._frozen, **self._active}, {}
-            seq = self.seq
+        seq, counts = self._freeze()
         if not self._frozen:
             return
         batch: dict[bytes, bytes | None] = {key.encode(): value for key, value in self._frozen.items()}
+        batch.update(counts)
         batch[_APPLIED] = codec.dumps({"seq": seq, "store": self._store_id})
         self._database.write(batch)
-        with self._lock:
+        with self._counting, self._lock:
             self.applied_seq = seq
             self._failure = None
             self._frozen = {}
+            self._counted.written()
             self._lock.notify_all()
+
+    def _freeze(self) -> tuple[int, dict[bytes, bytes | None]]:
+        """Set apart what goes to LevelDB now; return the seq and the counts of that moment."""
+        with self._counting:
+            with self._lock:
+                if not self._frozen:
+                    self._frozen, self._active = self._active, {}
+                elif self._failure is not None:
+                    self._frozen, self._active = {**self._frozen, **self._active}, {}
+                self._active_bytes = 0 if not self._active else self._active_bytes
+                seq = self.seq
+                uncounted, self._uncounted = self._uncounted, []
+            for changes in uncounted:
+                self._counted.fold(changes)
+            return seq, self._counted.freeze() if self._frozen else {}
 
     def _fail(self, error: Exception) -> None:
         """Note why nothing can be written, and wait a little. Everything stays pending until it works again."""
         if self._failure is None:
             log.warning(log.STATE_WRITE_FAILED, cause=str(error), pending=self.pending())
+        self._fold()  # or what is to be counted would grow for as long as this lasts
         with self._lock:
             self._failure = str(error)
             self._lock.notify_all()
@@ -234,22 +356,45 @@ class State:
         self._database.require_room()
         self._database.close()
         database = self._open_database()
-        try:
-            lost = self._lost_by(database)
-        except BaseException:
-            database.close()
-            raise
-        with self._lock:
-            self._frozen = {**lost, **self._frozen, **self._active}
-            self._active = {}
-            self._database = database
-            self._lock.notify_all()
+        with self._counting:
+            with self._lock:
+                published, counted_too = self.seq, len(self._uncounted)
+            try:
+                lost, counted = self._lost_by(database, published)
+            except BaseException:
+                database.close()
+                raise
+            with self._lock:
+                self._frozen = {**lost, **self._frozen, **self._active}
+                self._active, self._active_bytes = {}, 0
+                self._database, self._counted = database, counted
+                del self._uncounted[:counted_too]
+                self._lock.notify_all()
 
-    def _lost_by(self, database: Database) -> dict[str, bytes | None]:
-        """Return what was published and is not in a reopened database although it was written."""
-        published, lost = self.seq, dict[str, bytes | None]()
+    def _lost_by(self, database: Database, published: int) -> tuple[dict[str, bytes | None], Counted]:
+        """Return what was published and is not in a reopened database although it was written, and all counts."""
+        lost, counted = dict[str, bytes | None](), _counted_in(database)
         for entry in self._replay(self._applied_in(database) + 1):
             if entry.seq > published:  # durable, but not for readers yet
                 break
             lost.update(entry.changes)
-        return lost
+            _count(entry, counted)
+        return lost, counted
+
+
+def _counted_in(database: Database) -> Counted:
+    """Return the counts that a database has. Raises `StoreDamaged`."""
+    return loaded(database, database.cursor(PAIRS))
+
+
+def _count(entry: Entry, counted: Counted, *, first: bool = False) -> None:
+    """Count an entry of the journal. One that stands for many commits says nothing of what was there before them.
+
+    If it is of the `first` ones, nothing was.
+    """
+    if entry.cause != FOLDED:
+        counted.fold(entry.changes)
+    elif first:
+        counted.fold({key: value for key, value in entry.changes.items() if value is not None})
+    else:
+        counted.settle(entry.changes)

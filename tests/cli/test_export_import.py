@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from games import begin, play
 from ran import Run
 
 from pictact_actors import Store
+from pictact_actors.testing import ManualClock
 
 SCORE = {"key": "score:t3_abc:ann", "record": {"points": 1, "wins": 0}}
 MATCH = {"key": "match:t3_abc", "record": {"subreddit": "pics", "theme": "sunsets"}}
@@ -21,7 +23,7 @@ def lines(*objects: object) -> str:
 def test_what_is_exported_is_imported_as_it_was(run: Run, played: Path, tmp_path: Path) -> None:
     first, second, copy = tmp_path / "first.jsonl", tmp_path / "second.jsonl", str(tmp_path / "copy")
     assert run("export", str(first), "--data", str(played)).code == 0
-    assert run("import", str(first), "--data", copy, "--json").json == {"imported": 13, "skipped": 0}
+    assert run("import", str(first), "--data", copy, "--json").json == {"imported": 14, "skipped": 0}
     assert run("export", str(second), "--data", copy).code == 0
     assert first.read_bytes() == second.read_bytes()
     assert run("check", "--data", copy).code == 0
@@ -49,8 +51,8 @@ def test_an_export_has_one_record_a_line_in_the_order_of_keys(run: Run) -> None:
 @pytest.mark.usefixtures("played")
 def test_an_export_to_a_file_says_how_many(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "records.jsonl"
-    assert "13 records" in run("export", str(target)).out
-    assert run("export", str(target), "--json").json == {"exported": 13, "file": str(target)}
+    assert "14 records" in run("export", str(target)).out
+    assert run("export", str(target), "--json").json == {"exported": 14, "file": str(target)}
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["records.jsonl"]
 
 
@@ -103,3 +105,19 @@ def test_more_records_than_fit_in_a_batch_arrive(run: Run, data: Path) -> None:
 def test_importing_a_file_that_is_not_there_creates_no_store(run: Run, data: Path, tmp_path: Path) -> None:
     assert run("import", str(tmp_path / "none.jsonl")).code == 2
     assert not data.exists()
+
+
+def test_an_import_of_what_has_expired_since_leaves_nothing_half_there(run: Run, data: Path, tmp_path: Path) -> None:
+    clock = ManualClock(1_000.0)
+    with Store.open(tmp_path / "old", clock=clock) as store:
+        begin(store)
+        store.record_analytics("t3_a", invalid_rate=0.5)
+        play(store, {f"u{number}": number for number in range(700)})
+        store.complete_match("t3_a")
+        exported = lines(*({"key": key, "record": record.to_dict()} for key, record in store.scan("")))
+    assert run("import", "-", "--json", stdin=exported).json["skipped"] == 0
+    assert run("get", "match:t3_a").code == 1
+    with Store.open(data) as store:
+        store.cleanup()
+        assert {key.split(":")[0] for key, _ in store.scan("")} == {"lifetime", "history"}
+        assert store.check() == []

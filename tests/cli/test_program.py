@@ -13,7 +13,10 @@ from ran import Ran, Run, Start
 from pictact_actors import Store
 from pictact_actors.cli import program
 
-COMMANDS = ["play", "replay", "leaderboard", "player", "get", "log", "check", "stats", "export", "import"]
+COMMANDS = [
+    *("play", "replay", "leaderboard", "player", "get", "log", "check"),
+    *("audit", "cleanup", "stats", "export", "import"),
+]
 
 
 def finished(child: subprocess.Popen[str]) -> Ran:

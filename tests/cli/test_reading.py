@@ -148,4 +148,7 @@ def test_stats_have_the_sequence_number_and_the_shards(run: Run) -> None:
     figures = run("stats", "--json").json
     assert figures["seq"] == 10
     assert len(figures["shards"]) == 4
-    assert "sizeBytes" in run("stats").out
+    counted = {"restarts", "quarantined", "waits", "deadlocks", "aborts", "retries"}
+    assert figures["shards"][0].keys() == {"index", "inFlight", "epoch", "queued", "queueAgeS", *counted}
+    shown = run("stats").out
+    assert all(name in shown for name in ("sizeBytes", "waiting", "queueAgeS", *counted))

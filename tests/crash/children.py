@@ -17,14 +17,19 @@ from expected import plain, seen_in
 from games import POST, begin
 
 from pictact_actors import Store, StoreConfig, StoreLocked
+from pictact_actors.config import PERIOD_S_MAX
 from pictact_actors.model.commands import Command
 from pictact_actors.runtime.reply import Reply
 
 PATIENCE_S = 30.0
 CONFIG = StoreConfig(
-    journal_segment_bytes=256 * 1024, state_buffer_bytes=256 * 1024, request_timeout_s=PATIENCE_S, shards=3
+    journal_segment_bytes=256 * 1024,
+    state_buffer_bytes=256 * 1024,
+    request_timeout_s=PATIENCE_S,
+    shards=3,
+    match_expiry_s=PERIOD_S_MAX,
 )
-"""Small files, so that segments roll and tables are compacted while children are killed."""
+"""Small files, so that segments roll and tables are compacted while children are killed; and matches that stay."""
 Questions = tuple[tuple[str, ...], bool]
 """The matches to be shown after opening, and whether to check everything."""
 

@@ -16,7 +16,6 @@ from waiting import until
 
 from pictact_actors import StorageFull, Store
 from pictact_actors.storage import state as state_module
-from pictact_actors.storage.leveldb import Database
 
 
 @pytest.fixture
@@ -94,9 +93,6 @@ def test_reads_go_on_while_the_state_has_no_room_although_the_journal_has(
 ) -> None:
     monkeypatch.setattr(state_module, "_GATHER_S", 0.01)
     monkeypatch.setattr(state_module, "_RETRY_S", 0.01)
-    asked: list[Path] = []
-    require_room = Database.require_room
-    monkeypatch.setattr(Database, "require_room", lambda handle: (asked.append(handle._path), require_room(handle)))
     path = small_disk.path / "game-data"
     with opened(path, state_buffer_bytes=64 * KIB, cache_bytes_max=1, journal_segment_bytes=1024 * KIB) as store:
         begin(store)
@@ -105,11 +101,10 @@ def test_reads_go_on_while_the_state_has_no_room_although_the_journal_has(
         until(lambda: not state.pending())
         small_disk.fill()
         written = 0
-        while state._failure is None:
-            play(store, {f"late{written}": written})
-            written += 1
-        assert "No space left" in state._failure
-        until(lambda: len(asked) > 1)
+        with pytest.raises(StorageFull, match="no room"):  # noqa: PT012 - the last of many
+            while True:
+                play(store, {f"late{written}": written})
+                written += 1
         assert store.score(POST, "early42").points == 42
         assert len(list(store.scan(f"score:{POST}:"))) == 100 + written
         small_disk.free()
@@ -120,21 +115,35 @@ def test_reads_go_on_while_the_state_has_no_room_although_the_journal_has(
         assert store.check() == []
 
 
-def test_opening_without_room_says_so_and_harms_nothing(small_disk: SmallDisk) -> None:
+@pytest.fixture
+def crashed(small_disk: SmallDisk) -> Path:
+    """A directory as a crash leaves it, with points for 100 players and as much ballast as there may be."""
     path = small_disk.path / "game-data"
     with opened(path) as store:
         begin(store)
         play(store, {f"user{number}": 1 for number in range(100)})
-        crashed = subprocess.run(["cp", "-r", str(path), str(small_disk.path / "crashed")], check=True)  # noqa: S607
-        assert crashed.returncode == 0
+        until((path / "ballast").exists)
+        subprocess.run(["cp", "-r", str(path), str(small_disk.path / "crashed")], check=True)  # noqa: S607
+    return small_disk.path / "crashed"
+
+
+def test_opening_without_any_room_says_so_and_harms_nothing(small_disk: SmallDisk, crashed: Path) -> None:
+    (crashed / "ballast").unlink()
     small_disk.fill()
     with pytest.raises(StorageFull, match="No space left"):
-        opened(small_disk.path / "crashed")
+        opened(crashed)
     with pytest.raises(StorageFull, match="No space left"):
         opened(small_disk.path / "new")
     small_disk.free()
-    with opened(small_disk.path / "crashed") as store:
+    with opened(crashed) as store:
         assert store.check() == []
         assert awards(store) == Counter({f"user{number}": 1 for number in range(100)})
     with opened(small_disk.path / "new") as store:
+        assert store.check() == []
+
+
+def test_a_full_disk_is_opened_in_the_room_of_the_ballast(small_disk: SmallDisk, crashed: Path) -> None:
+    small_disk.fill()
+    with opened(crashed) as store:
+        assert awards(store) == Counter({f"user{number}": 1 for number in range(100)})
         assert store.check() == []

@@ -11,6 +11,7 @@ from pictact_actors.model.records import (
     AnsweredRequest,
     Lifetime,
     Match,
+    Observation,
     PlayedMatch,
     Record,
     Round,
@@ -85,7 +86,15 @@ analytics = st.builds(
     samples=st.dictionaries(st.sampled_from([camel(name) for name in _metrics]), counts),
     **_stamps,
 )
-public_records: st.SearchStrategy[Record] = matches | rounds | scores | lifetimes | played | analytics
+observations = st.builds(
+    Observation,
+    ids,
+    st.integers(1, NUMBER_MAX),
+    **{name: st.none() | numbers for name in _metrics},
+    subreddit=texts,
+    **_stamps,
+)
+public_records: st.SearchStrategy[Record] = matches | rounds | scores | lifetimes | played | analytics | observations
 answers = public_records.map(lambda record: {"key": record.key, "record": record.to_dict()}) | st.just({})
 requests = st.builds(
     AnsweredRequest, st.sampled_from(["match", "lifetime"]), ids, ids, digest=texts, answer=answers, **_stamps
@@ -98,5 +107,6 @@ BY_CLASS: dict[type[Record], st.SearchStrategy[Record]] = {
     Lifetime: lifetimes,
     PlayedMatch: played,
     Analytics: analytics,
+    Observation: observations,
     AnsweredRequest: requests,
 }

@@ -20,6 +20,7 @@ from pictact_actors.model.records import (
     AnsweredRequest,
     Lifetime,
     Match,
+    Observation,
     PlayedMatch,
     Record,
     Round,
@@ -89,14 +90,23 @@ GOLDEN: list[tuple[Record, str]] = [
             None,
             1,
             MappingProxyType({"invalidRate": 4, "avgSolveTime": 2, "participationRate": 1}),
+            4,
             T0,
             T1,
         ),
         (
-            "a86b696e76616c696452617465fb3fd00000000000006c617667536f6c766554696d65fb403f800000000000716d6f64526573706f6e7369"
+            "a96b696e76616c696452617465fb3fd00000000000006c617667536f6c766554696d65fb403f800000000000716d6f64526573706f6e7369"
             "76656e657373f67170617274696369706174696f6e52617465016773616d706c6573a36b696e76616c696452617465046c617667536f6c76"
-            "6554696d65027170617274696369706174696f6e526174650169637265617465644174fb41d954fc4000000069757064617465644174fb41"
-            "d954fc4f200000617601"
+            "6554696d65027170617274696369706174696f6e52617465016c6f62736572766174696f6e730469637265617465644174fb41d954fc4000"
+            "000069757064617465644174fb41d954fc4f200000617601"
+        ),
+    ),
+    (
+        Observation("t3_a", 7, 0.5, 12, None, None, "pics", T0, T1),
+        (
+            "a86b696e76616c696452617465fb3fe00000000000006c617667536f6c766554696d650c716d6f64526573706f6e736976656e657373f671"
+            "70617274696369706174696f6e52617465f669737562726564646974647069637369637265617465644174fb41d954fc4000000069757064"
+            "617465644174fb41d954fc4f200000617601"
         ),
     ),
     (
@@ -370,3 +380,16 @@ def test_a_record_as_large_as_its_limits_does_not_hold_the_interpreter_up() -> N
     start = time.perf_counter()
     codec.encode(record)
     assert time.perf_counter() - start < 0.5
+
+
+@given(plain, st.sampled_from([1, 2, 8_192]))
+def test_what_is_encoded_in_pieces_is_the_same(value: object, piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "MAP_PIECE", piece)
+        assert codec.dumps_in_pieces([value, {"a": value}]) == codec.dumps([value, {"a": value}])
+
+
+@pytest.mark.parametrize("length", [0, 23, 24, 255, 256, 65_535, 65_536])
+def test_arrays_and_maps_of_every_length_are_encoded_in_pieces(length: int) -> None:
+    for value in (list(range(length)), {str(number): None for number in range(length)}):
+        assert codec.dumps_in_pieces(value) == codec.dumps(value)

@@ -151,9 +151,9 @@ def test_a_put_that_was_answered_with_nothing_is_answered_so_again(game: World) 
     put = PutMany({"score:t3_a:ann": Score("t3_a", "ann", 1)}, request_id="r1")
     game.write(answering(put, None, game.now))
     assert game.records.keys() >= {"request:match:t3_a:r1"}
-    assert answered_before(put, game) == (None, {})
+    assert answered_before(put, game, game.when) == (None, {})
     with pytest.raises(InvalidValue, match="requestId"):
-        answered_before(AWARD, game)
+        answered_before(AWARD, game, game.when)
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pictact_actors.model.commands import COMMANDS, PutMany
 from pictact_actors.model.frozen import frozen
 from pictact_actors.model.records import RECORDS, Player, Record, Score, Standing
+from pictact_actors.model.updating import Update
 
-CLASSES = [*RECORDS.values(), *COMMANDS.values(), PutMany, Standing, Player]
+CLASSES = [*RECORDS.values(), *COMMANDS.values(), PutMany, Update, Standing, Player]
 
 
 @frozen

@@ -6,8 +6,8 @@ from generated import half_points, ids, numbers, whole
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pictact_actors.model.ranking import LIFETIME_ORDERS, lifetime_place, place, ranked, standing
-from pictact_actors.model.records import Lifetime, Score, Standing
+from pictact_actors.model.ranking import place, ranked, standing
+from pictact_actors.model.records import Score, Standing
 
 few = st.sampled_from([0, 1, 1.0, 1.5, 2, -0.5])
 boards = st.lists(
@@ -74,11 +74,3 @@ def test_a_standing_shows_the_numbers_of_the_score(scores: list[Score]) -> None:
     for score in scores:
         assert standing(3, place(score)) == Standing(3, score.user, score.points, score.wins)
         assert type(standing(3, place(score)).points) is type(score.points)
-
-
-@given(st.lists(st.builds(Lifetime, ids, whole, st.integers(0, 99), numbers), unique_by=lambda one: one.user))
-def test_players_stand_by_value_down_then_by_name(players: list[Lifetime]) -> None:
-    for by in LIFETIME_ORDERS:
-        names_up = sorted(players, key=lambda player: player.user)
-        expected = sorted(names_up, key=lambda player: getattr(player, by), reverse=True)
-        assert sorted(players, key=lambda player: lifetime_place(player, by)) == expected

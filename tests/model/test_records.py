@@ -67,7 +67,7 @@ def test_a_records_key_is_the_contracts(record: Record) -> None:
 
 
 def test_every_kind_of_key_has_its_record() -> None:
-    assert RECORDS.keys() == {*CONTRACT, "request"}
+    assert RECORDS.keys() == {*CONTRACT, "observation", "audit", "request"}
     assert RECORDS["request"] is AnsweredRequest
 
 

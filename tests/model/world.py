@@ -29,6 +29,9 @@ class World:
     def scan(self, prefix: str) -> Iterator[Record]:
         return (self.records[key] for key in sorted(self.records) if key.startswith(prefix))
 
+    def keys(self, prefix: str, after: str | None) -> Iterator[str]:
+        return (key for key in sorted(self.records) if key.startswith(prefix) and key > (after or ""))
+
     @property
     def when(self) -> When:
         return When(self.now, self._unique)

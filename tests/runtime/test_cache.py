@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import pytest
 from opening import Opener
 
-from pictact_actors import Round, Score, Store
+from pictact_actors import Lifetime, Round, Score, Store
+from pictact_actors.model.codec import decode, encode
 from pictact_actors.runtime.cache import RECORD_OVERHEAD_BYTES, SMALL_BYTES, Cache
 
 KIB = 1024
@@ -100,7 +104,39 @@ def test_a_working_set_larger_than_the_cache_works(open_store: Opener) -> None:
         assert [store.score("t3_a", f"u{n:04}").points for n in range(1000)] == list(range(1000))
     seen = store.statistics()
     assert seen.cache_misses >= 1000
-    assert seen.cached_records * RECORD_OVERHEAD_BYTES <= 64 * KIB
+    assert seen.cached_records * RECORD_OVERHEAD_BYTES <= seen.cache_bytes <= 64 * KIB
+
+
+def test_the_hit_rate_is_that_of_the_reads(open_store: Opener) -> None:
+    store: Store = open_store(cache_bytes_max=1024 * KIB)
+    store.create_match("t3_a", subreddit="pics", rounds_total=1, theme="sunsets", created_by="mod")
+    store.put_many({score(n).key: score(n) for n in range(100)})
+    before = store.statistics()
+    for _ in range(10):
+        assert [store.score("t3_a", f"u{n:04}").points for n in range(100)] == list(range(100))
+    seen = store.statistics()
+    assert (seen.cache_reads - before.cache_reads, seen.cache_misses - before.cache_misses) == (1000, 100)
+    assert seen.cache_hit_rate == 1 - seen.cache_misses / seen.cache_reads
+
+
+RECORDS = {
+    "scores": [score(n) for n in range(5_000)],
+    "players": [Lifetime(f"u{n}", trophies=[f"trophy {n} {place}" for place in range(40)]) for n in range(500)],
+    "rounds": [Round("t3_a", n, prompt_text=f"{n}" * 10_000) for n in range(100)],
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_what_it_says_it_takes_is_about_what_it_takes(kind: str) -> None:
+    cache = Cache(16 * 1024 * KIB)
+    encoded = {record.key: encode(record) for record in RECORDS[kind]}
+    gc.collect()
+    tracemalloc.start()
+    for key, value in encoded.items():
+        cache.put(key, decode(key, value), len(value))
+    taken_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.5 < taken_bytes / cache.size_bytes < 1.2
 
 
 def test_a_working_set_of_large_records_does_not_outgrow_the_cache(open_store: Opener) -> None:

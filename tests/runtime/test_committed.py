@@ -11,10 +11,21 @@ from typing import Any
 import pytest
 from engines import PATIENCE_S
 
-from pictact_actors import AwardPoints, InvalidKey, Lifetime, Match, NotFound, Score, StoreClosed, StoreDamaged
+from pictact_actors import (
+    AwardPoints,
+    InvalidKey,
+    Match,
+    NotFound,
+    Score,
+    StoreClosed,
+    StoreConfig,
+    StoreDamaged,
+)
+from pictact_actors.clock import StoreClock, SystemClock
 from pictact_actors.model.codec import encode
 from pictact_actors.model.records import Record
 from pictact_actors.runtime.committed import Committed
+from pictact_actors.runtime.expiry import Expiry
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.memory import MemoryEngine
@@ -46,7 +57,8 @@ class World:
 
     def __init__(self) -> None:
         self.engine = Slow()
-        self.committed = Committed(self.engine, 1024 * 1024, 100)
+        expiry = Expiry(self.engine, StoreClock(SystemClock()), StoreConfig())
+        self.committed = Committed(self.engine, 1024 * 1024, 100, expiry)
         self.commit(Match("t3_a"))
 
     def commit(self, *records: Record, carried: bool = True) -> None:
@@ -199,7 +211,7 @@ def scan_slowly(world: World, meanwhile: Callable[[], object]) -> list[str]:
     scan, scans = world.engine.scan, []
 
     def slow_scan(prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
-        return with_pause(list(scan(prefix, after)))
+        return iter([]) if prefix.startswith("due:") else with_pause(list(scan(prefix, after)))
 
     def with_pause(pairs: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         scans.append("scan")
@@ -226,20 +238,6 @@ def test_a_board_is_loaded_while_scores_are_published_and_holds_no_writer_up(wor
     assert len(scans) == 1
 
 
-def lifetimes(world: World) -> list[tuple[str, int]]:
-    page = world.committed.on_lifetime_board("total_wins", lambda board: board.page(10, 0))
-    return [(line.user, line.wins) for line in page]
-
-
-def test_a_lifetime_board_is_loaded_while_players_win_and_holds_no_writer_up(world: World) -> None:
-    world.commit(Lifetime("ann", 1), Lifetime("bob", 2))
-    scans = scan_slowly(world, lambda: world.commit(Lifetime("ann", 3), Lifetime("cat", 1)))
-    assert lifetimes(world) == [("ann", 3), ("bob", 2), ("cat", 1)]
-    world.commit(Lifetime("cat", 9), carried=False)
-    assert lifetimes(world) == [("cat", 9), ("ann", 3), ("bob", 2)]
-    assert len(scans) == 1
-
-
 class Watched:
     """A lock that says how many came to it."""
 
@@ -255,37 +253,33 @@ class Watched:
         self._lock.release()
 
 
-@pytest.mark.parametrize("ask", [World.board, lifetimes])
-def test_many_who_ask_for_a_board_at_once_load_it_once(world: World, ask: Callable[[World], object]) -> None:
-    world.commit(score("ann", 1), Lifetime("ann", 1))
+def test_many_who_ask_for_a_board_at_once_load_it_once(world: World) -> None:
+    world.commit(score("ann", 1))
     watched = Watched()
     world.committed._loads = [watched]  # type: ignore[list-item]  # as much of a lock as is needed
     scans = scan_slowly(world, lambda: [watched.came.acquire(timeout=PATIENCE_S) for _ in range(8)])
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(ask, world) for _ in range(8)]
+        answers = [pool.submit(world.board) for _ in range(8)]
         assert [answer.result(PATIENCE_S) for answer in answers] == [[("ann", 1)]] * 8
     assert len(scans) == 1
 
 
 def test_what_another_host_writes_while_a_board_is_loaded_is_on_it(world: World) -> None:
-    world.commit(score("ann", 1), Lifetime("ann", 1))
+    world.commit(score("ann", 1))
     others = iter([True])
 
     def another_host() -> None:
         if next(others, False):
             world.engine._records[ANN] = encode(score("ann", 7))
-            world.engine._records["lifetime:ann"] = encode(Lifetime("ann", 7))
             world.committed.forget(frozenset({"match:t3_a", "lifetime:ann"}))
 
     scan_slowly(world, another_host)
     assert world.board() == [("ann", 7)]
-    others = iter([True])
-    assert lifetimes(world) == [("ann", 7)]
 
 
 def test_a_board_that_could_not_be_loaded_is_loaded_when_it_is_asked_for_again(world: World) -> None:
-    world.commit(score("ann", 1), Lifetime("ann", 1))
-    errors = iter([StoreDamaged("a block"), None, StoreDamaged("a block"), None])
+    world.commit(score("ann", 1))
+    errors = iter([StoreDamaged("a block"), None])
 
     def damage() -> None:
         error = next(errors)
@@ -293,10 +287,9 @@ def test_a_board_that_could_not_be_loaded_is_loaded_when_it_is_asked_for_again(w
             raise error
 
     scan_slowly(world, damage)
-    for ask in (world.board, lambda: lifetimes(world)):
-        with pytest.raises(StoreDamaged):
-            ask()
-        assert ask() == [("ann", 1)]
+    with pytest.raises(StoreDamaged):
+        world.board()
+    assert world.board() == [("ann", 1)]
 
 
 def test_a_board_needs_its_match(world: World) -> None:
@@ -353,8 +346,20 @@ def test_a_refusal_does_not_grow_with_every_read(world: World) -> None:
 
 
 def test_the_statistics_count_records_misses_and_boards(world: World) -> None:
-    assert world.committed.statistics() == (1, 0, 0)
+    before = world.committed.statistics()
+    assert (before.records, before.reads, before.misses, before.hit_rate, before.boards) == (1, 0, 0, None, 0)
     world.commit(score("ann", 1), carried=False)
     world.committed.get(ANN)
     world.board()
-    assert world.committed.statistics() == (2, 1, 1)
+    after = world.committed.statistics()
+    assert (after.records, after.misses, after.boards) == (2, 1, 1)
+
+
+def test_every_look_up_of_a_record_counts_and_those_that_went_to_the_engine(world: World) -> None:
+    world.commit(score("ann", 1), carried=False)
+    for _ in range(4):
+        world.committed.get(ANN)
+        world.committed.get_due(ANN)
+        world.committed.cached(ANN)
+    seen = world.committed.statistics()
+    assert (seen.reads, seen.misses, seen.hit_rate) == (12, 1, 11 / 12)

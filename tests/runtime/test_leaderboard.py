@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pictact_actors import Lifetime, Score, Standing
-from pictact_actors.runtime.leaderboard import Board, Boards, LifetimeBoard
+from pictact_actors import Score, Standing
+from pictact_actors.runtime.leaderboard import Board, Boards
 
 POINTS = st.one_of(st.integers(-2, 2), st.sampled_from([0.5, -0.5, 1.0]))
 USERS = st.sampled_from([f"u{n}" for n in range(8)])
@@ -62,30 +62,6 @@ def test_around_a_player_are_the_nearest_lines(updates, user: str, span: int) ->
     else:
         assert board.around(user, span) is None
         assert board.standing(user) is None
-
-
-@given(st.lists(st.builds(Lifetime, USERS, st.integers(0, 3), st.integers(0, 3), POINTS), max_size=20))
-@pytest.mark.parametrize("by", ["total_wins", "matches_played", "total_points"])
-def test_a_lifetime_board_is_a_plain_sort_by_its_total(by: str, lifetimes: list[Lifetime]) -> None:
-    board = LifetimeBoard(by)
-    for lifetime in lifetimes:
-        board.put(lifetime)
-    latest = {lifetime.user: lifetime for lifetime in lifetimes}
-    order = sorted(latest.values(), key=lambda at: (-getattr(at, by), at.user))
-    ranks = [1 + sum(getattr(other, by) > getattr(at, by) for other in order) for at in order]
-    expected = [Standing(rank, at.user, at.total_points, at.total_wins) for rank, at in zip(ranks, order, strict=True)]
-    assert board.page(50, 0) == expected
-    assert board.page(3, 2) == expected[2:5]
-    assert [board.standing(line.user) for line in expected] == expected
-    assert [line.matches_played for line in board.page(50, 0)] == [at.matches_played for at in order]
-
-
-def test_a_player_off_the_lifetime_board_has_no_line() -> None:
-    board = LifetimeBoard("total_wins")
-    board.put(Lifetime("ann", 3))
-    board.remove("ann")
-    assert board.standing("ann") is None
-    assert board.page(10, 0) == []
 
 
 def filled(post_id: str, players: int) -> Board:
@@ -154,3 +130,16 @@ def test_a_board_that_is_not_loaded_is_not_followed(boards: Boards) -> None:
     boards.publish("c", "ann", Score("c", "ann", 1, 0, 1))
     assert boards.get("c") is None
     assert len(boards) == 2
+
+
+def test_a_board_that_nobody_reads_is_dropped_however_much_is_played(boards: Boards) -> None:
+    read_at = boards._boards["a"].read_at
+    boards.publish("a", "u0", Score("a", "u0", 1, 0, 99))
+    boards.get("b")
+    boards._boards["b"].read_at = read_at + 10
+    boards.drop_idle(read_at + 5)
+    assert loaded(boards) == ["b"]
+    boards.drop_idle(read_at + 10)
+    assert loaded(boards) == ["b"]
+    boards.drop_idle(read_at + 11)
+    assert loaded(boards) == []

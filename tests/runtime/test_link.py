@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from pictact_actors import AwardPoints
+from pictact_actors.clock import monotonic
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.messages import BELL, STEP
 from pictact_actors.runtime.reply import Call
+from pictact_actors.runtime.statistics import COUNTED
 
 MANY = 1_000_000
 
@@ -36,9 +38,14 @@ def box() -> Box:
 
 @pytest.fixture
 def link(box: Box) -> ShardLink:
-    link = ShardLink(0, Gate(0, 10))
+    link = ShardLink(0, Gate(10))
     link.mailbox = box
     return link
+
+
+def since(age_s: float, timeout_s: float = 5.0) -> Call:
+    """A call that came some time ago."""
+    return Call(AwardPoints("t3_a", "ann", 1), timeout_s, monotonic() - age_s + timeout_s)
 
 
 def calls(count: int) -> list[Call]:
@@ -102,3 +109,53 @@ def test_nobody_is_lost_between_many_senders_and_the_shard(link: ShardLink, box:
     for listed in sent:
         mine = {id(call) for call in listed}
         assert [call for call in taken if id(call) in mine] == listed
+
+
+# -- what it says about its line
+
+
+def test_a_line_is_as_old_as_its_head(link: ShardLink) -> None:
+    assert (link.queued(), link.queue_age_s()) == (0, 0.0)
+    link.post([since(10.0), since(4.0, timeout_s=60.0)])
+    assert link.queued() == 2
+    assert link.queue_age_s() == pytest.approx(10.0, abs=1.0)
+
+
+def test_what_was_taken_and_is_not_answered_counts_too(link: ShardLink) -> None:
+    oldest = since(10.0)
+    link.post([oldest, since(8.0), since(4.0)])
+    link.take(2)
+    assert link.queued() == 1
+    assert link.queue_age_s() == pytest.approx(10.0, abs=1.0)
+    oldest.fail(ValueError())
+    assert link.queue_age_s() == pytest.approx(4.0, abs=1.0)
+
+
+def test_a_line_in_which_everything_is_answered_has_no_age(link: ShardLink) -> None:
+    for age_s in (10.0, 5.0):
+        call = since(age_s)
+        link.post([call])
+        link.take(MANY)
+        assert link.queue_age_s() == pytest.approx(age_s, abs=1.0)
+        call.fail(ValueError())
+        assert link.queue_age_s() == 0.0
+
+
+def test_a_shard_without_room_says_how_many_are_in_flight_and_for_how_long(link: ShardLink) -> None:
+    assert link.gate.enter(3, 0.0)
+    link.post([since(10.0), since(4.0), since(2.0)])
+    refused = link.overloaded()
+    assert (refused.shard, refused.depth) == (0, 3)
+    assert refused.age_s == pytest.approx(10.0, abs=1.0)
+    assert "3 messages in flight, the oldest for 10." in str(refused)
+
+
+def test_the_statistics_of_a_shard_have_everything_that_was_counted(link: ShardLink) -> None:
+    link.gate.enter(2, 0.0)
+    link.post([since(10.0)])
+    for counts, name in enumerate(COUNTED, 1):
+        link.tally.add(**{name: counts})
+    seen = link.statistics()
+    assert (seen.index, seen.in_flight, seen.epoch, seen.queued) == (0, 2, 0, 1)
+    assert seen.queue_age_s == pytest.approx(10.0, abs=1.0)
+    assert [getattr(seen, name) for name in COUNTED] == [1, 2, 3, 4, 5, 6]

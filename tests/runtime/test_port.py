@@ -119,7 +119,10 @@ def test_what_finds_no_room_until_its_deadline_was_certainly_not_applied(one: St
         inside, outside = send(port, 4), send(port, 3, timeout_s=0.02)
         outcomes = await asyncio.gather(*outside, return_exceptions=True)
         assert [type(error) for error in outcomes] == [Overloaded] * 3
-        assert [(error.depth, error.age_s) for error in outcomes] == [(4, 0.02)] * 3  # type: ignore[union-attr]  # so it is
+        for error in outcomes:
+            assert isinstance(error, Overloaded)
+            assert error.depth == 4
+            assert 0.02 <= error.age_s < PATIENCE_S  # those inside came as early
         held.let_go()
         assert await points(inside) == [1] * 4
 

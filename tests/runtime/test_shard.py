@@ -74,6 +74,7 @@ class Fickle(SystemClock):
     """A clock that fails once."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.fails = False
 
     def now(self) -> float:

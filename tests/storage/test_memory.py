@@ -7,9 +7,10 @@ from itertools import islice
 import pytest
 from commits import put
 
-from pictact_actors import CommitFailed
+from pictact_actors import CommitFailed, EntriesGone
 from pictact_actors.storage.engine import Conflict
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.storage.usage import Usage
 
 
 def test_what_is_committed_is_shown_by_publishing_it() -> None:
@@ -50,12 +51,33 @@ def test_a_conflict_on_demand_names_its_groups() -> None:
     assert conflict.value.groups == {"match:a", "lifetime:ann"}
 
 
-def test_its_size_is_that_of_its_records() -> None:
+def test_its_size_is_that_of_its_records_and_of_the_commits_that_are_kept() -> None:
     engine = MemoryEngine()
     engine.commit(put(key=b"value", gone=b""), 0.0, 0.0)
     engine.commit(put(gone=None), 0.0, 0.0)
     engine.publish()
-    assert engine.size_bytes() == len("key") + len(b"value")
+    records = len("key") + len(b"value")
+    assert engine.usage() == Usage(journal_bytes=records + 2 * len("gone"), state_bytes=records)
+    assert len(list(engine.reclaim(urgent=True))) == 2
+    assert engine.usage() == Usage(state_bytes=records, base_seq=2)
+    assert engine.size_bytes() == records
+    assert list(engine.check()) == []
+
+
+def test_it_keeps_the_latest_commits_up_to_a_limit() -> None:
+    engine = MemoryEngine(journal_bytes_max=100)
+    for number in range(100):
+        engine.commit(put(key=b"%03d" % number), 0.0, 0.0)
+        engine.publish()
+        for _ in engine.reclaim(urgent=False):
+            pass
+    kept = [entry.seq for entry in engine.entries()]
+    assert kept == list(range(kept[0], 101))
+    assert 5 < len(kept) <= 100 // len("key000")
+    with pytest.raises(EntriesGone, match="commit 1 any more") as gone:
+        engine.entries(1)
+    assert gone.value.first_seq == kept[0]
+    assert list(engine.check()) == []
 
 
 def test_what_is_wrong_in_it_is_found() -> None:
