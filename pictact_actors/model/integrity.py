@@ -48,13 +48,11 @@ def flaws(  # noqa: C901 - one case a kind of record
     Keeps one small entry a match and a player in memory, and the index keys that the records lead to.
     """
     expected: set[str] = set()
-    if found is not None:
-        records = _noting_index_keys(records, expected)
     posts: set[str] = set()
     belonging: dict[str, str] = {}
     totals: defaultdict[str, _Totals] = defaultdict(_Totals)
     lifetimes: dict[str, Lifetime] = {}
-    for key, record in records:
+    for key, record in _noting_index_keys(records, expected):
         if record.key != key:
             yield Flaw("key", key, f"holds the record of {record.key}")
         match record:
@@ -74,7 +72,8 @@ def flaws(  # noqa: C901 - one case a kind of record
         if post_id not in posts:
             yield Flaw("relationship", key, f"has no match:{post_id}")
     yield from _sum_flaws(lifetimes, totals)
-    yield from _index_flaws(expected, found or ())
+    if found is not None:
+        yield from _index_flaws(expected, found)
 
 
 def _noting_index_keys(records: Iterable[tuple[str, Record]], expected: set[str]) -> Iterator[tuple[str, Record]]:

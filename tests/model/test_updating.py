@@ -141,7 +141,7 @@ async def waiting(_: object) -> Score:
     return Score("t3_a", "ann")
 
 
-@pytest.mark.parametrize("fn", [None, 7, "f", waiting], ids=repr)
+@pytest.mark.parametrize("fn", [None, 7, "f", waiting], ids=["none", "a number", "a text", "a coroutine"])
 def test_only_a_plain_function_can_be_called(fn: Any) -> None:
     with pytest.raises(InvalidValue, match="fn"):
         Update(KEY, fn).checked()
