@@ -56,7 +56,7 @@ class Fence:
             raise
         self.done = True
         turned = self._turned_back()
-        elsewhere = {crossing.call for crossing in tuple(self._old.workplace.crossings)}
+        elsewhere = {crossing.call for crossing in tuple(self._old.workplace.crossings) if not crossing.over}
         found = dict.fromkeys([*self._old.take_over(), *(call for call, home in turned.items() if home is link)])
         link.post_again([call for call in found if call not in elsewhere and not self._refuses(call, link)])
         for call, home in turned.items():
