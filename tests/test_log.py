@@ -34,7 +34,9 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("emit", "level"), [(log.info, "INFO"), (log.warning, "WARNING"), (log.error, "ERROR")], ids=["info", "warning", "error"]
+    ("emit", "level"),
+    [(log.info, "INFO"), (log.warning, "WARNING"), (log.error, "ERROR")],
+    ids=["info", "warning", "error"],
 )
 def test_an_event_reaches_the_hosts_logging_as_json(emit, level: str, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN001
     with caplog.at_level(logging.INFO, "pictact_actors"):
