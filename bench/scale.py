@@ -39,11 +39,11 @@ SPREAD = 2_654_435_761
 TITLES = {
     "top": "top 10",
     "page": "10 lines, anywhere",
-    "next": "10 lines behind a player",
+    "next": "10 after a player",
     "standing": "a player's rank",
     "around": "a player's neighbours",
     "lifetime": "a player's record",
-    "write": "a player's totals, durably",
+    "write": "new totals, durably",
 }
 LIMITED = ("top", "standing", "around")
 MEDIAN_US_MAX = 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -57,8 +58,20 @@ BLOCKING = {
     "ask": "actors never wait on actors: send with `tell` and answer through a Reply",
     "proxy": "actors never wait on actors: a proxy is an `ask` in disguise",
 }
-OWN_QUEUE = {"runtime.committer"}
-"""Threads that wait for their own work, not for an actor."""
+WAITS = {
+    "runtime.committer": {"self._queue.get": "its own work", "self._thread.join": "who closes the store"},
+    "runtime.gate": {"self._room.wait_for": "senders, for room"},
+    "runtime.incarnation": {"self._leaving.acquire": "the supervisor, for an actor to let go: a tenth of a second"},
+    "runtime.reply": {"lock.acquire": "senders, for their answer; in an actor it is refused"},
+    "runtime.shard": {"self.locks.acquire": "nobody: a lock table notes who waits"},
+    "runtime.space": {
+        "self._wake.wait": "its own work",
+        "self._thread.join": "who closes the store",
+        "notice.done.wait": "its own thread, for the committer",
+    },
+    "runtime.supervisor": {"self._called.wait": "its own work", "self._thread.join": "who closes the store"},
+}
+"""Every call in the runtime that may block, and who waits there for what: never an actor."""
 
 each_module = pytest.mark.parametrize("module", MODULES)
 
@@ -169,12 +182,83 @@ def test_only_the_command_line_prints_and_handles_signals(module: str) -> None:
         assert "signal" not in set(imports(module)), f"{module}: signals belong to the host"
 
 
+def waits_in(source: ast.AST) -> set[str]:
+    """Return the calls that may block, by what is called."""
+    found = (node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    return {ast.unparse(call.func) for call in found if blocks(call, call.func)}  # type: ignore[arg-type]  # it is one
+
+
+def blocks(call: ast.Call, called: ast.Attribute) -> bool:
+    """Whether a call may block, by its name and what is passed."""
+    options = {option.arg: ast.unparse(option.value) for option in call.keywords}
+    if options.get("block", options.get("blocking")) == "False":
+        return False
+    match called.attr:
+        case "wait" | "wait_for" | "result" | "acquire" | "sleep":
+            return True
+        case "join":
+            return not isinstance(called.value, ast.Constant | ast.JoinedStr)  # of strings
+        case "get":
+            by_place = [ast.unparse(one) for one in call.args]
+            timed = any(re.fullmatch(r"True|[0-9.]+|.*(_s|timeout)", one) for one in by_place[:1])
+            return not by_place or timed or bool({"timeout", "block"} & options.keys())
+        case "stop":
+            return ast.unparse(called.value).endswith("ref")  # an actor's, unless told not to block
+    return False
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("runtime.")])
 def test_actors_never_wait_on_actors(module: str) -> None:
     found = {name: BLOCKING[name] for name, _ in calls(module) if name in BLOCKING}
     assert not found, f"{module}: {found}"
-    waits = [ast.unparse(call) for name, call in calls(module) if name == "get" and not call.args]
-    assert module in OWN_QUEUE or not waits, f"{module}: {waits} waits for somebody: answer through a Reply instead"
+    known = WAITS.get(module, {}).keys()
+    assert waits_in(tree(module)) == known, (
+        f"{module} waits: answer through a Reply, or say in WAITS who waits for what"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "future.get()",
+        "reply.get(timeout=5)",
+        "reply.get(5.0)",
+        "self.call.get(timeout_s)",
+        "answers.get(True)",
+        "answers.get(block=True)",
+        "future.result()",
+        "done.wait()",
+        "done.wait(1.0)",
+        "room.wait_for(lambda: done)",
+        "link.actor.thread.join()",
+        "thread.join(5)",
+        "lock.acquire()",
+        "lock.acquire(timeout=1)",
+        "actor_ref.stop()",
+        "self._ref.stop(block=True)",
+        "clock.sleep(1)",
+    ],
+)
+def test_a_wait_is_found(line: str) -> None:
+    assert waits_in(ast.parse(f"def apply(self, shard):\n    return [{line} for call in shard.calls]"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cache.get(key)",
+        "holders.get(group, None)",
+        "', '.join(names)",
+        "f'{sep}'.join(names)",
+        "lock.acquire(blocking=False)",
+        "answers.get(block=False)",
+        "answers.get_nowait()",
+        "self._ref.stop(block=False)",
+        "link.mailbox.stop()",
+    ],
+)
+def test_what_does_not_block_is_no_wait(line: str) -> None:
+    assert not waits_in(ast.parse(line))
 
 
 def test_the_public_names_are_sorted() -> None:

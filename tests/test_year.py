@@ -73,6 +73,7 @@ def play_a_year(open_store: Opener, size: Size) -> None:
     assert len(removed) == year.removed == year.matches - len(year.live())
     assert all(entry.done for entry in removed)
     assert {entry.reason for entry in removed} == {"completed", "cancelled", "idle"}
+    assert sizes[-1] < 1.25 * max(sizes[:2]), f"disk use grows: {sizes}"
     logging.getLogger(__name__).warning(
         "%d matches, %d awards, %d observations; sizes %s", year.matches, year.scores, year.observed.total(), sizes
     )

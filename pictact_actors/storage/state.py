@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -54,6 +55,8 @@ _COPIES, _KEY_BYTES = 3, 64
 """What is written is in LevelDB's log, in a table, and in one that a compaction writes; a key takes about so much."""
 _YIELD_S, _RETRY_S = 0.002, 0.5
 """Pauses: of the committer for a writer that is behind, and between attempts to open the state again."""
+_SHORT = 256
+"""Keys of a page that are read at once."""
 _STALL_S = 5.0
 """How long a full backlog may hold the committer up."""
 
@@ -172,13 +175,23 @@ class State:
 
     def rank(self, prefix: str, key: str) -> int:
         """Return how many keys under a counted prefix come before `key`."""
-        before, keys = self._ask(lambda counted: counted.before(prefix, key))
-        return before + sum(1 for _ in keys)
+        while True:
+            before, keys = self._ask(lambda counted: counted.before(prefix, key))
+            with suppress(StoreClosed):  # the handle went while it was read: ask the next one
+                return before + sum(1 for _ in keys)
 
     def page(self, prefix: str, position: int, limit: int) -> Iterator[str]:
-        """Iterate up to `limit` keys under a counted prefix as they are now, in order, from a position on."""
-        skipped, keys = self._ask(lambda counted: counted.page(prefix, position, limit))
-        return islice(keys, skipped, skipped + limit)
+        """Iterate up to `limit` keys under a counted prefix as they are now, in order, from a position on.
+
+        A short page is read at once; who iterates a long one may have to read it again when the handle goes meanwhile.
+        """
+        while True:
+            skipped, keys = self._ask(lambda counted: counted.page(prefix, position, limit))
+            found = islice(keys, skipped, skipped + limit)
+            if limit > _SHORT:
+                return found
+            with suppress(StoreClosed):
+                return iter(list(found))
 
     def chunks(self) -> list[tuple[str, int]]:
         """Return where each chunk of counted keys begins, and how many it has."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commits import Put
-from following import Following
+from following import FaultyDatabase, Following
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -200,6 +200,29 @@ def test_a_page_is_pinned_to_its_moment(subject: Following) -> None:
     subject.publish(dict.fromkeys(places(10)))
     subject.state._flush()
     assert list(found) == [f"{WINS}000", f"{WINS}000!", f"{WINS}001", f"{WINS}002", f"{WINS}003"]
+
+
+def test_a_rank_and_a_short_page_are_read_from_the_next_handle_when_one_goes(
+    subject: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject.publish(places(10))
+    subject.state._flush()
+    keys = FaultyDatabase.keys
+    going = [True]
+
+    def gone(database: FaultyDatabase, start: str, stop: str) -> Iterator[str]:
+        found = keys(database, start, stop)
+        if going and going.pop():
+            database.close()
+            subject.state._reopen()
+        return found
+
+    monkeypatch.setattr(FaultyDatabase, "keys", gone)
+    monkeypatch.setattr(subject.state, "_counting", threading.RLock())  # it goes in the middle of a question
+    assert subject.state.rank(WINS, f"{WINS}007") == 7
+    going.append(True)
+    assert list(subject.state.page(WINS, 8, 5)) == [f"{WINS}008", f"{WINS}009"]
+    assert subject.faults.handles == 3
 
 
 def test_a_state_that_is_closed_has_no_ranks(subject: Following) -> None:
