@@ -20,15 +20,13 @@ from itertools import chain
 from pathlib import Path
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.engine import Entry
+from pictact_actors.storage.engine import FOLDED, Entry
 from pictact_actors.storage.journal import Journal
 from pictact_actors.storage.layer import Layer, LayerWriter, read_layer
 from pictact_actors.storage.segment import sync_directory
 from pictact_actors.storage.stack import Stack, stacked
 
 _LAYERS = "[0-9]" * 10 + ".layer"
-FOLDED = "folded"
-"""The cause of an entry that stands for many commits."""
 
 
 class Pin:

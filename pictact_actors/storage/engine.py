@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Changes = Mapping[str, bytes | None]
 """What a commit does: encoded record by key, `None` deletes."""
+FOLDED = "folded"
+"""The cause of an entry that stands for many commits."""
 
 
 class Commit(Protocol):

@@ -31,7 +31,6 @@ from pictact_actors import log
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.model import codec
 from pictact_actors.model.keys import COUNTED
-from pictact_actors.storage.base import FOLDED
 from pictact_actors.storage.counted import PAIRS, Counted, loaded
 from pictact_actors.storage.engine import Changes, Entry
 from pictact_actors.storage.leveldb import Cursor, Database
@@ -94,7 +93,7 @@ class State:
         self._uncounted: list[Changes] = []
         try:
             self.applied_seq = self._applied_in(self._database)
-            self._counted = _counted_in(self._database)
+            self._counted = loaded(self._database, self._database.cursor(PAIRS))
         except BaseException:
             self._database.close()
             raise
@@ -107,7 +106,7 @@ class State:
         empty = self._database.get(_APPLIED) is None
         for entry in self._replay(self.seq + 1):
             self._active.update(entry.changes)
-            _count(entry, self._counted, first=empty and not entry.seq)
+            self._counted.take(entry, first=empty and not entry.seq)
             self.seq = entry.seq
             replayed += 1
             if len(self._active) >= self._pending_max:
@@ -386,28 +385,10 @@ class State:
 
     def _lost_by(self, database: Database, published: int) -> tuple[dict[str, bytes | None], Counted]:
         """Return what was published and is not in a reopened database although it was written, and all counts."""
-        lost, counted = dict[str, bytes | None](), _counted_in(database)
+        lost, counted = dict[str, bytes | None](), loaded(database, database.cursor(PAIRS))
         for entry in self._replay(self._applied_in(database) + 1):
             if entry.seq > published:  # durable, but not for readers yet
                 break
             lost.update(entry.changes)
-            _count(entry, counted)
+            counted.take(entry)
         return lost, counted
-
-
-def _counted_in(database: Database) -> Counted:
-    """Return the counts that a database has. Raises `StoreDamaged`."""
-    return loaded(database, database.cursor(PAIRS))
-
-
-def _count(entry: Entry, counted: Counted, *, first: bool = False) -> None:
-    """Count an entry of the journal. One that stands for many commits says nothing of what was there before them.
-
-    If it is of the `first` ones, nothing was.
-    """
-    if entry.cause != FOLDED:
-        counted.fold(entry.changes)
-    elif first:
-        counted.fold({key: value for key, value in entry.changes.items() if value is not None})
-    else:
-        counted.settle(entry.changes)

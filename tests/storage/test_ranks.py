@@ -21,9 +21,8 @@ from pictact_actors import StoreClosed
 from pictact_actors.model.keys import COUNTED
 from pictact_actors.storage import counted as counted_module
 from pictact_actors.storage import state as state_module
-from pictact_actors.storage.base import FOLDED
 from pictact_actors.storage.check import Recount
-from pictact_actors.storage.engine import Entry
+from pictact_actors.storage.engine import FOLDED, Entry
 from pictact_actors.storage.memory import MemoryEngine
 
 WINS = COUNTED[-1]
@@ -187,7 +186,7 @@ def test_a_crash_while_what_was_folded_is_brought_forward_counts_nothing_twice(s
         for key, value in sorted(places(20).items())[:15]:
             entry = Entry(0, 0.0, FOLDED, None, {key: value})
             subject.state._active.update(entry.changes)
-            state_module._count(entry, subject.state._counted)
+            subject.state._counted.take(entry)
         subject.state._flush()
     assert subject.state.rank(WINS, f"{WINS}999") == 15
 
