@@ -7,17 +7,18 @@ for everybody who waits. Steps given to somebody who waits are done after that w
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any, Protocol
 
 from cells import InTransaction, OneByOne, Step, values_in
 from engines import inside
 from waiting import PATIENCE_S, until
 
-from pictact_actors import Store, StoreError
+from pictact_actors import OutcomeUnknown, Store, StoreError
 from pictact_actors.model.commands import Command
 from pictact_actors.runtime.reply import Reply
 
@@ -132,7 +133,7 @@ class Performer:
             cue.done.set()
 
     def _end(self) -> None:
-        self.ended_at = self._stage.tick()
+        self.ended_at = sys.maxsize if isinstance(self.error, OutcomeUnknown) else self._stage.tick()
         self.ended.set()
         for cue in list(self.cues):
             cue.done.set()
@@ -192,8 +193,9 @@ class Stage:
         """Find an order of what was committed that explains what everybody saw and what is left, in real time."""
         self.end()
         committed = [performer for performer in self.performers if performer.committed]
-        assert committed, f"nobody got through: {[performer.error for performer in self.performers]}"
-        assert_explained(self.before, committed, values_in(self.store))
+        unknown = [performer for performer in self.performers if isinstance(performer.error, OutcomeUnknown)]
+        assert committed or unknown, f"nobody got through: {[performer.error for performer in self.performers]}"
+        assert_explained(self.before, committed, values_in(self.store), unknown)
 
     def _is_settled(self) -> bool:
         busy = self._busy()
@@ -235,16 +237,30 @@ class Performed(Protocol):
     def seen(self) -> Sequence[object]: ...
 
 
-def assert_explained(before: Mapping[str, int], told: Sequence[Performed], left: Mapping[str, int]) -> None:
-    """Find an order, one after the other, in which everybody sees what they saw and that leaves what is left."""
+def assert_explained(
+    before: Mapping[str, int], told: Sequence[Performed], left: Mapping[str, int], unknown: Sequence[Performed] = ()
+) -> None:
+    """Find an order, one after the other, in which everybody sees what they saw and that leaves what is left.
+
+    Those whose outcome is unknown took part or did not.
+    """
+    for taking_part in range(len(unknown) + 1):
+        for some in combinations(unknown, taking_part):
+            if _is_explained(before, [*told, *some], left):
+                return
+    seen = [list(performed.seen) for performed in told]
+    raise AssertionError(f"no order explains what was seen ({seen}) and is left ({left})")
+
+
+def _is_explained(before: Mapping[str, int], told: Sequence[Performed], left: Mapping[str, int]) -> bool:
     seen = [list(performed.seen) for performed in told]
     for order in permutations(range(len(told))):
         cells = OneByOne(before)
         found = {at: [step(cells) for step in told[at].steps] for at in order}
         explains = [found[at] for at in range(len(told))] == seen and cells.values == left
         if explains and _keeps_time([told[at] for at in order]):
-            return
-    raise AssertionError(f"no order explains what was seen ({seen}) and is left ({left})")
+            return True
+    return False
 
 
 def _keeps_time(order: Sequence[Performed]) -> bool:
