@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from time import perf_counter
 
 import pytest
+from bystanders import TABLES, Evening, playing
 from expiring import NOW, QUIET, WEEK_S, lasting, removals, stored
 from games import begin, play
 from opening import Opener
@@ -21,58 +18,8 @@ from pictact_actors.janitor import CleanupReport
 from pictact_actors.model import keys
 from pictact_actors.testing import ManualClock
 
-CALLERS = 64
-TABLES = 8
 BATCH = 5_000
 SMALL = {"journal_segment_bytes": 16 * 1024 * 1024}
-
-
-@dataclass
-class Evening:
-    """Callers that play as fast as they get answers, until they are told to stop."""
-
-    store: Store
-    waits_s: list[list[float]] = field(default_factory=lambda: [[] for _ in range(CALLERS)])
-    stopping: threading.Event = field(default_factory=threading.Event)
-    failures: list[BaseException] = field(default_factory=list)
-
-    def play(self, caller: int) -> None:
-        post_id, user = f"live{caller % TABLES}", f"caller{caller}"
-        points = 0
-        try:
-            while not self.stopping.is_set():
-                began = perf_counter()
-                points += 1
-                assert self.store.award_points(post_id, user, 1).points == points
-                self.waits_s[caller].append(perf_counter() - began)
-                assert self.store.standing(post_id, user).points == points
-        except BaseException as failure:
-            self.failures.append(failure)
-            raise
-
-    def answers(self) -> int:
-        return min(map(len, self.waits_s))
-
-    def p95_s(self) -> float:
-        waits = sorted(wait for waits in self.waits_s for wait in waits)
-        return waits[int(0.95 * len(waits))]
-
-
-@contextmanager
-def playing(store: Store) -> Iterator[Evening]:
-    """Let 64 callers play while the block runs."""
-    evening = Evening(store)
-    callers = [threading.Thread(target=evening.play, args=(caller,), daemon=True) for caller in range(CALLERS)]
-    for caller in callers:
-        caller.start()
-    until(lambda: evening.answers() or evening.failures)
-    try:
-        yield evening
-    finally:
-        evening.stopping.set()
-        for caller in callers:
-            caller.join()
-    assert evening.failures == []
 
 
 def fill(store: Store, matches: int, players: int) -> None:
