@@ -13,6 +13,7 @@ from pictact_actors.aio_transaction import AsyncTransaction
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import (
     AlreadyExists,
+    BackupInvalid,
     CommitFailed,
     ConflictAborted,
     DeadlockAborted,
@@ -62,7 +63,10 @@ from pictact_actors.model.records import (
     Standing,
 )
 from pictact_actors.model.summary import AnalyticsSummary
+from pictact_actors.runtime.feed import Change
 from pictact_actors.runtime.statistics import Statistics
+from pictact_actors.storage.manifest import BackupInfo
+from pictact_actors.storage.restoring import RestoreReport
 from pictact_actors.store import Store
 from pictact_actors.transaction import Transaction
 
@@ -75,7 +79,10 @@ __all__ = [
     "AsyncTransaction",
     "Audit",
     "AwardPoints",
+    "BackupInfo",
+    "BackupInvalid",
     "CancelMatch",
+    "Change",
     "CleanupReport",
     "CloseRound",
     "CommitFailed",
@@ -101,6 +108,7 @@ __all__ = [
     "RecordAnalytics",
     "Rejected",
     "RequestTimeout",
+    "RestoreReport",
     "Round",
     "Score",
     "ShardFailed",

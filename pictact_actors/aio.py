@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -29,10 +30,13 @@ from pictact_actors.model.commands import (
 from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.model.updating import RecordFunction, Update
+from pictact_actors.runtime.feed import Change, Follower
 from pictact_actors.runtime.port import LoopPort
 from pictact_actors.runtime.runtime import check_timeout
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.engine import Problem
+from pictact_actors.storage.manifest import BackupInfo
+from pictact_actors.storage.restoring import RestoreReport
 from pictact_actors.store import Store, message_of
 
 P = ParamSpec("P")
@@ -215,11 +219,52 @@ class AsyncStore(AsyncVerbs):
         """
         return await async_transact(self._begin, fn, self._timeout_s(timeout))
 
+    # -- watching
+
+    def changes(self, from_seq: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Change]:
+        """Yield what is committed, from a kept commit on or the next after this call; see `Store.changes`."""
+        self._store.runtime.committed.require_open()
+        return self._follow(
+            self._store.runtime.feed.follow(from_seq), None if timeout is None else check_timeout(timeout)
+        )
+
+    async def _follow(self, follower: Follower, timeout_s: float | None) -> AsyncIterator[Change]:
+        event = asyncio.Event()
+        while not follower.ended:
+            found = await self._loop.run_in_executor(None, follower.read)  # our own pool goes before the last is read
+            for change in found:
+                yield change
+            if found or follower.ended:
+                continue
+            event.clear()
+            with follower.woken(partial(_set_in, self._loop, event)), suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await event.wait()
+            if not event.is_set():
+                return
+
     # -- operating
 
     async def check(self) -> list[Problem]:
         """Compare everything with everything, as of one moment."""
         return await self._off_loop(self._store.check)
+
+    async def backup(self, directory: str | os.PathLike[str] | None = None) -> BackupInfo:
+        """Copy this moment into a directory while everything goes on; see `Store.backup`."""
+        return await self._off_loop(self._store.backup, directory)
+
+    @staticmethod
+    async def restore(
+        backup: str | os.PathLike[str] | BackupInfo,
+        path: str | os.PathLike[str],
+        *,
+        to_seq: int | None = None,
+        to_time: float | None = None,
+        config: StoreConfig | None = None,
+    ) -> RestoreReport:
+        """Build the store in a new directory, as it was; see `Store.restore`."""
+        restoring = partial(Store.restore, backup, path, to_seq=to_seq, to_time=to_time, config=config)
+        return await asyncio.get_running_loop().run_in_executor(None, restoring)
 
     async def cleanup(self) -> CleanupReport:
         """Remove what is due at once, and report what that was; see `Store.cleanup`."""
@@ -282,6 +327,12 @@ class _Opening:
             opening.add_done_callback(_close_unwanted)
             raise
         return AsyncStore(store)
+
+
+def _set_in(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set an event of a loop. Any thread's."""
+    with suppress(RuntimeError):  # the loop is closed, nobody waits any more
+        loop.call_soon_threadsafe(event.set)
 
 
 def _close_unwanted(opening: asyncio.Future[Store]) -> None:

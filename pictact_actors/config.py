@@ -13,6 +13,7 @@ HOLD_S_MAX = 5.0
 """Nobody holds others up for longer (promise 3)."""
 PAGE_BYTES = 4096
 _SWITCHES = ("observation_archive",)
+_OPTIONAL = ("storage_bytes_max", "backup_interval_s", "backup_directory")
 STORAGE_BYTES_MIN = MIB
 _STORAGE_PARTS = 16
 """A journal segment and LevelDB's buffer are at most this part of `storage_bytes_max`, the journal two of them."""
@@ -89,6 +90,16 @@ class StoreConfig:
     """Journal kept commit by commit, at most 1/8 of `storage_bytes_max`; beyond it the older half is folded."""
     journal_segment_bytes: int = 16 * MIB
     """Preallocated size of a journal segment; at most 1/16 of `storage_bytes_max`."""
+    scrub_interval_s: float = DAY_S
+    """How often everything that is stored is read again and compared."""
+    scrub_bytes_per_s: float = 4 * MIB
+    """How fast that is read."""
+    backup_interval_s: float | None = None
+    """How often a backup is taken; None: only when somebody asks for one."""
+    backups_kept: int = 7
+    """The latest backups in the configured place stay; what only older ones need goes."""
+    backup_directory: str | None = None
+    """Where scheduled backups go; None: to `backups` in the data directory. Another disk is better."""
     state_pending_max: int = 65_536
     """Committed changes that may wait for the state; bounds replay at open and memory."""
     state_buffer_bytes: int = 8 * MIB
@@ -134,11 +145,16 @@ class StoreConfig:
             if name in _SWITCHES:
                 _require(isinstance(value, bool), name, value, "must be True or False")
                 continue
-            if name == "storage_bytes_max" and value is None:
+            if name in _OPTIONAL and value is None:
+                continue
+            if name == "backup_directory":
+                _require(
+                    isinstance(value, str) and bool(value), name, value, "must be the name of a directory, or None"
+                )
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise InvalidValue(name, value, "must be a positive number")
-            if name.endswith(("_max", "_min", "_bytes", "_step", "shards")) and not isinstance(value, int):
+            if name.endswith(("_max", "_min", "_bytes", "_step", "_kept", "shards")) and not isinstance(value, int):
                 raise InvalidValue(name, value, "must be a whole number")
             _require(not name.endswith("_s") or value <= PERIOD_S_MAX, name, value, "must be at most 100 years")
         _require(self.shards <= SHARDS_MAX, "shards", self.shards, f"must be at most {SHARDS_MAX}")

@@ -197,6 +197,18 @@ class NotAStore(Rejected):
         self.reason = reason
 
 
+class BackupInvalid(Rejected):
+    """A backup, or what was named as one, cannot be used, and nothing was changed; `reason` says what is wrong.
+
+    For restoring, try another backup; the data directory itself can be restored from too.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be used for backup and restore: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 class RequestTimeout(OutcomeUnknown):
     """No answer in time. `timeout_s` is what was waited, in seconds."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from pictact_actors import log
+from pictact_actors.backups import Backups
 from pictact_actors.clock import Clock, SystemClock
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import InvalidValue, NotFound, Quarantined
@@ -23,13 +26,17 @@ from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Play
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.model.updating import RecordFunction, Update
 from pictact_actors.model.validate import check_page
+from pictact_actors.runtime.feed import Change
 from pictact_actors.runtime.queries import Queries
 from pictact_actors.runtime.reply import Reply
 from pictact_actors.runtime.runtime import Runtime, check_timeout
 from pictact_actors.runtime.statistics import Statistics
+from pictact_actors.scrubbing import Scrubber
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
+from pictact_actors.storage.manifest import BackupInfo
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.storage.restoring import RestoreReport, restored
 from pictact_actors.transaction import Transaction, transact
 from pictact_actors.verbs import Verbs
 
@@ -53,11 +60,15 @@ class Store(Verbs):
     def __init__(self, engine: Engine, config: StoreConfig, clock: Clock) -> None:
         """Run on an engine; use `Store.open` instead."""
         self._runtime = Runtime(engine, config, clock)
+        keep_track(self._runtime)
         self._queries = Queries(self._runtime.committed)
         self._get = self._runtime.committed.get
         self._janitor = Janitor(self._runtime)
         self._janitor.start()
-        keep_track(self._runtime)
+        self._backups = Backups(self._runtime)
+        self._backups.start()
+        self._scrubber = Scrubber(self._runtime)
+        self._scrubber.start()
 
     @classmethod
     def open(
@@ -77,10 +88,14 @@ class Store(Verbs):
         if path == IN_MEMORY:
             return cls(MemoryEngine(config.kept_journal_bytes, config.storage_bytes_max), config, clock)
         engine = EmbeddedEngine.open(path, config, clock, create=create)
-        log.info(
-            log.STORE_OPENED, path=str(path), seq=engine.seq, replayed=engine.replayed, torn_bytes=engine.torn_bytes
-        )
-        return cls(engine, config, clock)
+        try:
+            log.info(
+                log.STORE_OPENED, path=str(path), seq=engine.seq, replayed=engine.replayed, torn_bytes=engine.torn_bytes
+            )
+            return cls(engine, config, clock)
+        except BaseException:  # a Ctrl-C: nobody would ever close it
+            engine.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +107,10 @@ class Store(Verbs):
 
     def close(self) -> None:
         """Finish what is in flight (at most about `drain_timeout_s`) and close. Any thread, any number of times."""
+        if self._runtime.ended:  # also in a forked child, where a lock may be held for ever
+            return
+        self._scrubber.stop()
+        self._backups.stop()
         self._janitor.stop()
         if self._runtime.close():
             log.info(log.STORE_CLOSED)
@@ -251,6 +270,26 @@ class Store(Verbs):
         """
         return transact(self._runtime, fn, self._timeout_s(timeout))
 
+    # -- watching
+
+    def changes(self, from_seq: int | None = None, *, timeout: float | None = None) -> Iterator[Change]:
+        """Yield what is committed, in order and without gaps: from a kept commit on, or the next after this call.
+
+        It goes on as commits come, and ends when the store is closed or nothing has come for `timeout` seconds.
+        A read that follows a change sees at least that. To resume, also after a restart, begin at the `seq` behind
+        the last one that was dealt with. A slow reader slows nobody; one that falls behind what is kept one by one
+        (`StoreConfig.journal_bytes_max`) gets `EntriesGone`, which names the first commit that is. Follow in a daemon
+        thread, or close the store at the end: a thread that waits here keeps the interpreter from ending.
+
+        >>> with Store.open(":memory:") as store:
+        ...     _ = store.add_trophy("ann", "gold")
+        ...     [change.keys for change in store.changes(1, timeout=0)]
+        [('lifetime:ann',)]
+        """
+        self._runtime.committed.require_open()
+        timeout_s = None if timeout is None else check_timeout(timeout)
+        return self._runtime.feed.follow(from_seq).changes(timeout_s)
+
     # -- operating
 
     def entries(self, from_seq: int | None = None) -> Iterator[Entry]:
@@ -266,6 +305,34 @@ class Store(Verbs):
         records, indexes, stored = self._runtime.committed.pinned()
         flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records, indexes)]
         return [*flaws, *stored]
+
+    def backup(self, directory: str | os.PathLike[str] | None = None) -> BackupInfo:
+        """Copy this moment into a directory while writes go on; by default the configured one. Returns when it is good.
+
+        The directory (made if need be) can hold many backups of this store and shares the files that they have in
+        common. Everything is synced, read back and compared with the store. Raises `StorageFull`, `BackupInvalid` if
+        the directory cannot be used, `InvalidValue` for a store without files.
+        """
+        return self._backups.take(None if directory is None else Path(directory))
+
+    @staticmethod
+    def restore(
+        backup: str | os.PathLike[str] | BackupInfo,
+        path: str | os.PathLike[str],
+        *,
+        to_seq: int | None = None,
+        to_time: float | None = None,
+        config: StoreConfig | None = None,
+    ) -> RestoreReport:
+        """Build the store in a new directory, as it was: verified, and put in place at once. It is not opened.
+
+        `backup` is a backup, a directory with several (the latest, or the best for the moment) or a data directory,
+        even one whose state is lost. `to_seq` names a commit, `to_time` (epoch s) the last one at that time. Without
+        them it is the moment of the backup, or the end of the data directory's journal. Raises `BackupInvalid` if
+        it is damaged, truncated or something else, or does not lead there, and `NotAStore` if anything is at `path`
+        already.
+        """
+        return restored(backup.path if isinstance(backup, BackupInfo) else backup, path, to_seq, to_time, config)
 
     def cleanup(self) -> CleanupReport:
         """Remove what is due at once, and report what that was. The store does it by itself now and then.
@@ -292,8 +359,16 @@ class Store(Verbs):
         return list(self._runtime.supervisor.quarantine)
 
     def statistics(self) -> Statistics:
-        """Return counters and sizes."""
-        return self._runtime.statistics()
+        """Return counters and sizes. Also of a closed store, but not in a forked child."""
+        self._runtime.require_own()
+        last, age_s = self._backups.last, self._backups.age_s
+        return replace(
+            self._runtime.statistics(),
+            backup_seq=None if last is None else last.seq,
+            backup_age_s=age_s,
+            scrubs=self._scrubber.passes,
+            scrub_problems=len(self._scrubber.found),
+        )
 
     def _timeout_s(self, timeout: float | None) -> float:
         return self._runtime.config.request_timeout_s if timeout is None else check_timeout(timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from pictact_actors.errors import InvalidValue
 
@@ -24,6 +25,16 @@ def would_wait_for_itself() -> InvalidValue:
         "a call that writes or waits",
         "inside it would wait for the actor that runs it; read there, return the record, and do the rest afterwards",
     )
+
+
+def undisturbed(work: Callable[[], None]) -> None:
+    """Do something at once, but not in the main thread, where a signal may interrupt it half way."""
+    if threading.current_thread() is threading.main_thread():
+        apart = threading.Thread(target=work, name="pictact-undisturbed", daemon=True)
+        apart.start()
+        apart.join()
+    else:
+        work()
 
 
 def let_others_finish() -> None:

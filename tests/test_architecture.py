@@ -33,8 +33,10 @@ LAYERS = (
         "store",
         "aio",
         "archiving",
+        "backups",
         "janitor",
         "lifecycle",
+        "scrubbing",
         "testing",
     },
     {"cli"},
@@ -60,6 +62,7 @@ BLOCKING = {
 }
 WAITS = {
     "runtime.committer": {"self._queue.get": "its own work", "self._thread.join": "who closes the store"},
+    "runtime.feed": {"event.wait": "readers of the feed, for the next commit; in an actor it is refused"},
     "runtime.gate": {"self._room.wait_for": "senders, for room"},
     "runtime.incarnation": {"self._leaving.acquire": "the supervisor, for an actor to let go: a tenth of a second"},
     "runtime.reply": {"lock.acquire": "senders, for their answer; in an actor it is refused"},

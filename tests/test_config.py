@@ -12,8 +12,9 @@ from pictact_actors.config import StoreConfig
 from pictact_actors.errors import InvalidValue
 
 SWITCHES = {"observation_archive"}
-OPTIONAL = {"storage_bytes_max"}
-NAMES = [field.name for field in fields(StoreConfig) if field.name not in SWITCHES]
+OPTIONAL = {"storage_bytes_max", "backup_interval_s"}
+PATHS = {"backup_directory"}
+NAMES = [field.name for field in fields(StoreConfig) if field.name not in SWITCHES | PATHS]
 WHOLE = [name for name in NAMES if not name.endswith("_s")]
 
 
@@ -36,6 +37,14 @@ def test_a_switch_is_on_or_off(name: str) -> None:
     assert {getattr(StoreConfig(**{name: value}), name) for value in (True, False)} == {True, False}
     with pytest.raises(InvalidValue, match=name):
         StoreConfig(**{name: 1})
+
+
+@pytest.mark.parametrize("name", sorted(PATHS))
+def test_a_path_is_a_name_or_none(name: str) -> None:
+    assert {getattr(StoreConfig(**{name: value}), name) for value in (None, "there")} == {None, "there"}
+    for value in ("", 1, True):
+        with pytest.raises(InvalidValue, match=name):
+            StoreConfig(**{name: value})
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -68,7 +77,9 @@ def test_limits_that_contradict_each_other_are_refused_by_name(limits: dict[str,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_ends_with_its_unit(name: str) -> None:
-    assert name == "shards" or name.endswith(("_s", "_bytes", "_max", "_min", "_step")), f"{name}: say the unit last"
+    assert name in ("shards", "backups_kept") or name.endswith(("_s", "_bytes", "_max", "_min", "_step")), (
+        f"{name}: say the unit last"
+    )
 
 
 def test_a_small_storage_limit_makes_its_parts_smaller() -> None:

@@ -38,6 +38,7 @@ ALL = [
     errors.StoreClosed(),
     errors.StoreLocked("game-data", "process 7"),
     errors.NotAStore("game-data", "a file"),
+    errors.BackupInvalid("backups/7.backup", "it is empty"),
     errors.RequestTimeout(5.0),
     errors.CommitFailed("input/output error"),
 ]

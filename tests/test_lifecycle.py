@@ -60,6 +60,7 @@ def host(path: Path, script: str, *flags: str) -> str:
 def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> None:
     script = """
     store = game(path)
+    changes = store.changes(1)
     def act():
         refused(lambda: store.match("t3_a"))
         refused(lambda: store.score("t3_a", "ann"))
@@ -71,6 +72,9 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> Non
         refused(lambda: store.tell(AwardPoints("t3_a", "ann", 1)))
         refused(lambda: store.submit([AwardPoints("t3_a", "ann", 1)])[0].get())
         refused(store.check)
+        refused(store.statistics)
+        refused(lambda: next(changes))
+        refused(store.changes)
         store.close()
         store.close()
     child_says(act)

@@ -29,8 +29,8 @@ from pictact_actors.testing import ManualClock
 NOW = 1_700_000_000.0
 DAY_S = 86_400.0
 WEEK_S, IDLE_S = 7 * DAY_S, 90 * DAY_S
-REPLAYED_AFTER = 200
-"""A post is played again after so many matches, by when the match before is long gone."""
+REPLAYED_AFTER_DAYS = 100
+"""A post is played again after so long, by when the match before is long gone."""
 SUBREDDITS = ("pics", "art", "maps")
 
 Seen = tuple[str, int, float]
@@ -45,6 +45,11 @@ class Size:
     players: int = 300
     awards: int = 25
     observations: int = 6
+
+    @property
+    def posts(self) -> int:
+        """How many different posts are played."""
+        return REPLAYED_AFTER_DAYS * self.matches_a_day
 
 
 @dataclass
@@ -81,7 +86,7 @@ class Year:
     def play_a_day(self, store: Store) -> None:
         """Play all matches of a day, then clean up once, as the night goes by."""
         for _ in range(self.size.matches_a_day):
-            self._play_match(store, f"t3_{self.matches % REPLAYED_AFTER}")
+            self._play_match(store, f"t3_{self.matches % self.size.posts}")
             self.matches += 1
             self.clock.advance(DAY_S / self.size.matches_a_day)
         self.removed += store.cleanup().matches

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from pictact_actors.cli import interrupts
 from pictact_actors.cli.audit import audit
+from pictact_actors.cli.backup import backup
 from pictact_actors.cli.check import check
 from pictact_actors.cli.cleanup import cleanup
 from pictact_actors.cli.command import Program
@@ -17,12 +18,16 @@ from pictact_actors.cli.log import log
 from pictact_actors.cli.play import play
 from pictact_actors.cli.player import player
 from pictact_actors.cli.replay import replay
+from pictact_actors.cli.restore import restore
 from pictact_actors.cli.stats import stats
 
 __all__ = ["main", "program"]
 
 program = Program(
-    [play, replay, leaderboard, player, get, log, check, audit, cleanup, stats, export, import_records],
+    [
+        *(play, replay, leaderboard, player, get, log, check, audit, cleanup),
+        *(backup, restore, stats, export, import_records),
+    ],
     text="""PicTact's matches, scores and players in one durable store.
 
     Every command works on a data directory (--data, game-data unless you say otherwise) that no other process has

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,12 +25,59 @@ _TOLERANCE = 1e-6
 """Relative difference that sums of floats in another order may have."""
 
 
+_TRAYS = 4_096
+
+
 class Flaw(NamedTuple):
     """A record that contradicts the others: what kind of flaw, its key, and what is wrong."""
 
     kind: str
     key: str
     detail: str
+
+
+Keyed = tuple[str, Record]
+
+
+class Indexes(NamedTuple):
+    """All index keys of the moment that is looked at, and its records for a second look; each call begins anew."""
+
+    found: Callable[[], Iterable[str]]
+    records: Callable[[], Iterable[Keyed]]
+
+
+class Scales:
+    """Whether two lots of keys are the same, without keeping them: each has a weight, and lies in one of many trays.
+
+    Keys that several records share are not weighed but kept: one may be expected more than once, and outlive all.
+    """
+
+    def __init__(self) -> None:
+        self._trays = [0] * _TRAYS
+        self.missing: set[str] = set()
+        """Shared keys that were expected and not found."""
+
+    def expect(self, key: str) -> None:
+        """Put a key on one side."""
+        if key.startswith(SHARED):
+            self.missing.add(key)
+        else:
+            self._trays[self.tray_of(key)] += hash(key)
+
+    def find(self, key: str) -> None:
+        """Put a key on the other side, after all that are expected."""
+        if key.startswith(SHARED):
+            self.missing.discard(key)
+        else:
+            self._trays[self.tray_of(key)] -= hash(key)
+
+    def uneven(self) -> frozenset[int]:
+        """Return the trays that are out of balance."""
+        return frozenset(tray for tray, weight in enumerate(self._trays) if weight)
+
+    def tray_of(self, key: str) -> int:
+        """Return where a key lies."""
+        return hash(key) % _TRAYS
 
 
 @dataclass(slots=True)
@@ -40,19 +87,17 @@ class _Totals:
     points: Number = 0
 
 
-def flaws(  # noqa: C901 - one case a kind of record
-    records: Iterable[tuple[str, Record]], found: Iterable[str] | None = None
-) -> Iterator[Flaw]:
-    """Yield what contradicts what, in one pass; `found` are all keys of indexes, None leaves those out.
+def flaws(records: Iterable[Keyed], indexes: Indexes | None = None) -> Iterator[Flaw]:  # noqa: C901 - one case a kind
+    """Yield what contradicts what, in one pass; `indexes` None leaves those out.
 
-    Keeps one small entry a match and a player in memory, and the index keys that the records lead to.
+    Keeps one small entry a match and a player in memory. Index keys are weighed, not kept (see `Scales`).
     """
-    expected: set[str] = set()
+    scales = Scales()
     posts: set[str] = set()
     belonging: dict[str, str] = {}
     totals: defaultdict[str, _Totals] = defaultdict(_Totals)
     lifetimes: dict[str, Lifetime] = {}
-    for key, record in _noting_index_keys(records, expected):
+    for key, record in _weighing(records, scales):
         if record.key != key:
             yield Flaw("key", key, f"holds the record of {record.key}")
         match record:
@@ -72,22 +117,34 @@ def flaws(  # noqa: C901 - one case a kind of record
         if post_id not in posts:
             yield Flaw("relationship", key, f"has no match:{post_id}")
     yield from _sum_flaws(lifetimes, totals)
-    if found is not None:
-        yield from _index_flaws(expected, found)
+    if indexes is not None:
+        yield from _index_flaws(scales, indexes)
 
 
-def _noting_index_keys(records: Iterable[tuple[str, Record]], expected: set[str]) -> Iterator[tuple[str, Record]]:
+def _weighing(records: Iterable[Keyed], scales: Scales) -> Iterator[Keyed]:
     for key, record in records:
-        expected.update(index_keys(record))
+        for index_key in index_keys(record):
+            scales.expect(index_key)
         yield key, record
 
 
-def _index_flaws(expected: set[str], found: Iterable[str]) -> Iterator[Flaw]:
-    """Compare index keys with those that records lead to. One that several share may outlive them."""
-    for key in found:
+def _index_flaws(scales: Scales, indexes: Indexes) -> Iterator[Flaw]:
+    """Compare index keys with those that records lead to; one by one only those of trays that are out of balance."""
+    for key in indexes.found():
+        scales.find(key)
+    for key in scales.missing:
+        yield Flaw("index", key, "is missing from the index, a record leads to it")
+    uneven = scales.uneven()
+    if uneven:
+        yield from _uneven_flaws(lambda key: scales.tray_of(key) in uneven and not key.startswith(SHARED), indexes)
+
+
+def _uneven_flaws(is_uneven: Callable[[str], bool], indexes: Indexes) -> Iterator[Flaw]:
+    expected = set(filter(is_uneven, (key for _, record in indexes.records() for key in index_keys(record))))
+    for key in filter(is_uneven, indexes.found()):
         if key in expected:
             expected.remove(key)
-        elif not key.startswith(SHARED):
+        else:
             yield Flaw("index", key, "is in the index, but no record leads to it")
     for key in expected:
         yield Flaw("index", key, "is missing from the index, a record leads to it")

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import NotFound, StoreClosed
 from pictact_actors.model import codec, keys
+from pictact_actors.model.integrity import Indexes
 from pictact_actors.model.records import Record, Score
 from pictact_actors.model.summary import MatchMeans
 from pictact_actors.runtime.cache import SMALL_BYTES, Cache
@@ -26,6 +27,7 @@ from pictact_actors.runtime.observed import KINDS as OBSERVED
 from pictact_actors.runtime.observed import Observed
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.engine import Engine, Problem
+from pictact_actors.storage.snapshot import Snapshot
 
 T = TypeVar("T")
 _LOADS = 16
@@ -54,7 +56,7 @@ class Committed:
         self._cache = Cache(cache_bytes_max)
         self._boards = Boards(board_players_max)
         self._totals_version = 0
-        self._moment = threading.Lock()
+        self._moment = threading.RLock()  # a host's signal handler may close the store in the middle of a read
         self._observed = Observed(engine, self._moment, self._locked_get)
         self._loads = [threading.Lock() for _ in range(_LOADS)]
         self._publishing = False
@@ -127,12 +129,11 @@ class Committed:
 
     def _keep(self, key: str, record: Record, value_bytes: int, version: int) -> None:
         """Take a record that was read into the cache, unless anything was published since."""
-        if self._moment.acquire(blocking=False):
-            try:
-                if self._version == version and not self._publishing:
-                    self._cache.put(key, record, value_bytes)
-            finally:
-                self._moment.release()
+        if self._publishing or self._version != version:
+            return
+        with self._moment:  # not `acquire`: who is interrupted behind that (Ctrl-C) would never release it
+            if self._version == version:
+                self._cache.put(key, record, value_bytes)
 
     def _locked_get(self, key: str) -> Record | None:
         """Return the record under a key while the moment is held."""
@@ -194,13 +195,20 @@ class Committed:
             pairs = self._engine.scan(prefix)
         return record, [record for _, record in self._decode_all(pairs)]
 
-    def pinned(self) -> tuple[Iterator[tuple[str, Record]], Iterator[str], Iterator[Problem]]:
-        """Return all records of the present moment, all keys of indexes, and the engine's own check of it."""
+    def pinned(self) -> tuple[Iterator[tuple[str, Record]], Indexes, Iterator[Problem]]:
+        """Return all records of the present moment, its indexes for two looks, and the engine's own check of it."""
         self.require_open()
         with self._moment:
-            records = self._decode_all(self._engine.scan(""))
-            indexes = [self._engine.scan(prefix) for prefix in keys.INDEXES]
-            return records, (key for key, _ in chain.from_iterable(indexes)), self._engine.check()
+            records = [self._decode_all(self._engine.scan("")) for _ in range(2)]
+            scans = [chain.from_iterable([self._engine.scan(prefix) for prefix in keys.INDEXES]) for _ in range(2)]
+            index_keys = iter([(key for key, _ in scan) for scan in scans])
+            return records[0], Indexes(lambda: next(index_keys), lambda: records[1]), self._engine.check()
+
+    def capture(self) -> Snapshot:
+        """Pin the present moment for a backup. Raises `InvalidValue` if the store has no files."""
+        self.require_open()
+        with self._moment:
+            return self._engine.capture()
 
     # -- leaderboards
 
@@ -345,7 +353,7 @@ class Committed:
         """Refuse reads in a forked child, where locks may be held by threads that are not there."""
         self._closed = reason
         self._publishing = False
-        self._moment = threading.Lock()
+        self._moment = threading.RLock()
         self._cache.clear()
 
     def statistics(self) -> Held:

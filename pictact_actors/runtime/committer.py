@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pictact_actors.clock import StoreClock
     from pictact_actors.config import StoreConfig
     from pictact_actors.runtime.committed import Committed
+    from pictact_actors.runtime.feed import Feed
     from pictact_actors.runtime.link import ShardLink
     from pictact_actors.runtime.space import Space
 
@@ -58,9 +59,10 @@ class Committer:
     """Makes commit groups durable, shows them, and answers their callers."""
 
     def __init__(
-        self, engine: Engine, committed: Committed, clock: StoreClock, config: StoreConfig, space: Space
+        self, engine: Engine, committed: Committed, clock: StoreClock, config: StoreConfig, space: Space, feed: Feed
     ) -> None:
         self._engine = engine
+        self._feed = feed
         self._space = space
         self._committed = committed
         self._clock = clock
@@ -170,6 +172,8 @@ class Committer:
             if batch.holder is None:
                 batch.link.published = batch.number
         self._acknowledge(batches)
+        if self._feed.waiting:
+            self._feed.announce()
 
     def _acknowledge(self, batches: Sequence[Batch]) -> None:
         for batch in batches:

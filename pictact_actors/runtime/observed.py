@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from pictact_actors.model import codec, keys
@@ -24,7 +25,9 @@ _Change = tuple[str, Record | None]
 class Observed:
     """The means of all matches. `read` returns a record while the moment is held."""
 
-    def __init__(self, engine: Engine, moment: threading.Lock, read: Callable[[str], Record | None]) -> None:
+    def __init__(
+        self, engine: Engine, moment: AbstractContextManager[object], read: Callable[[str], Record | None]
+    ) -> None:
         self.followed = False
         self._engine = engine
         self._moment = moment

@@ -78,14 +78,16 @@ class Reply(Generic[T]):
         with _MAKING:
             lock = self._lock
             if lock is None:
-                lock = self._lock = Lock()
+                lock = Lock()
                 lock.acquire()
+                self._lock = lock  # now: who is interrupted here (Ctrl-C) must not leave one that is not held
         if self._done:  # before the lock was there, so nobody may ever release it
             return
         wait_s = self.deadline - monotonic() if timeout is None else timeout
-        if not lock.acquire(timeout=max(wait_s, 0.0)):
+        if lock.acquire(timeout=max(wait_s, 0.0)):
+            lock.release()
+        elif not self._done:  # somebody else who waited may have been interrupted while holding the lock
             raise RequestTimeout(self.timeout_s if timeout is None else timeout)
-        lock.release()
 
 
 def _bare(error: Exception) -> Exception:

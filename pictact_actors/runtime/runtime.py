@@ -16,6 +16,7 @@ from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.committer import Committer
 from pictact_actors.runtime.crossing import CROSSING_COMMANDS
 from pictact_actors.runtime.expiry import Expiry
+from pictact_actors.runtime.feed import Feed
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
 from pictact_actors.runtime.reply import Call
@@ -31,6 +32,9 @@ from pictact_actors.threads import HERE, would_wait_for_itself
 _LINKS_CACHED = 65_536
 _GATE_SHARE = 4
 """A list of messages enters a shard's gate in parts of at most a quarter of its room."""
+_LOOK_S = 0.05
+_QUIET_LOOKS = 20
+"""When nothing has moved for so long, nothing will: who is still counted was interrupted at a gate (Ctrl-C)."""
 
 
 def check_timeout(timeout_s: float) -> float:
@@ -50,11 +54,15 @@ class Runtime:
         expiry = Expiry(engine, self.clock, config)
         self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max, expiry)
         self.space = Space(engine, config)
-        self.committer = Committer(engine, self.committed, self.clock, config, self.space)
+        self.feed = Feed(engine)
+        self.committer = Committer(engine, self.committed, self.clock, config, self.space, self.feed)
         self.links = [ShardLink(index, Gate(config.in_flight_max)) for index in range(config.shards)]
         self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
         self._closed: StoreClosed | None = None
-        self._closing = threading.Lock()
+        self._foreign: StoreClosed | None = None
+        self._closing = threading.RLock()  # a host's signal handler may close what is just being closed
+        self.ended = False
+        """Whether there is nothing left to close."""
         self.workplace = Workplace(self.links, self.link_of, self.committed, self.committer, self.clock, config)
         self.waits = self.workplace.waits
         self.transactions = Transactions(self.workplace)
@@ -165,6 +173,11 @@ class Runtime:
         if self.committer.failure is not None:
             raise StoreFailed(self.committer.failure)
 
+    def require_own(self) -> None:
+        """Raise `StoreClosed` in a forked child, where locks may be held by threads that are not there."""
+        if self._foreign is not None:
+            raise self._foreign.with_traceback(None)
+
     def close(self) -> bool:
         """Refuse new work, finish what is in flight, close the engine; True if this call did, all of it.
 
@@ -174,16 +187,20 @@ class Runtime:
         if HERE.in_actor:
             raise would_wait_for_itself()
         with self._closing:
-            if self._closed is not None:
+            if self.ended:
                 return False
-            self._closed = StoreClosed()
-            return self._shut_down(monotonic() + self.config.drain_timeout_s)
+            self._closed = self._closed or StoreClosed()
+            whole = self._shut_down(monotonic() + self.config.drain_timeout_s)
+            self.ended = True  # not before: a close that is interrupted (Ctrl-C) is finished by the next one
+            return whole
 
     def abandon(self, reason: StoreClosed) -> None:
         """Refuse everything in a forked child, touching nothing that threads of the parent own."""
-        self._closed = reason
-        self._closing = threading.Lock()
+        self._closed = self._foreign = reason
+        self._closing = threading.RLock()
+        self.ended = True
         self.committed.abandon(reason)
+        self.feed.abandon(reason)
 
     def statistics(self) -> Statistics:
         """Return counters and sizes."""
@@ -204,6 +221,9 @@ class Runtime:
             base_seq=usage.base_seq,
             state_bytes=usage.state_bytes,
             archive_bytes=usage.archive_bytes,
+            recoveries=tuple(self.engine.recoveries),
+            damaged_bytes=usage.damaged_bytes,
+            backup_bytes=usage.backup_bytes,
             storage_full=self.space.full,
             failure=self.committer.failure,
             transactions=len(self.transactions),
@@ -213,7 +233,7 @@ class Runtime:
 
     def _shut_down(self, deadline: float) -> bool:
         self.transactions.end_all(StoreClosed())
-        drained = all(link.gate.wait_empty(deadline) for link in self.links)
+        drained = self._drain(deadline)
         stopped = self.committer.stop(max(0.1, deadline - monotonic()))
         self.supervisor.stop()
         self.space.stop()
@@ -222,11 +242,27 @@ class Runtime:
         if not drained:
             self._turn_away(all_of_them=stopped)
         self.committed.close(StoreClosed())
+        self.feed.close()
         if not (drained and stopped):
             log.error(log.DRAIN_INCOMPLETE, in_flight=[link.gate.in_flight for link in self.links])
         if stopped:
             self.engine.close()
         return drained and stopped
+
+    def _drain(self, deadline: float) -> bool:
+        """Wait until nothing is in flight; False if that stays so although nothing moves, or until `deadline`."""
+        quiet = 0
+        while not all(link.gate.wait_empty(min(deadline, monotonic() + _LOOK_S)) for link in self.links):
+            quiet = 0 if self._moves() else quiet + 1
+            if quiet > _QUIET_LOOKS or monotonic() >= deadline:
+                return False
+        return True
+
+    def _moves(self) -> bool:
+        """Whether anybody has something to do."""
+        committer = self.committer
+        at_work = any(link.queued() or link.actor.busy for link in self.links)
+        return bool(at_work or committer.committing or committer.queued() or self.workplace.crossings)
 
     def _turn_away(self, *, all_of_them: bool) -> None:
         """Answer those whose turn will not come; what a committer may have that still commits is left to its end."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pictact_actors.storage.aside import Recovery
+
 COUNTED: Final = ("restarts", "quarantined", "waits", "deadlocks", "aborts", "retries")
 """What is counted of a shard since the store was opened; transactions count where they locked first."""
 
@@ -81,3 +83,17 @@ class Statistics:
     waiting: int
     """Transactions and steps over many groups that wait for locks now."""
     shards: tuple[ShardStatistics, ...]
+    recoveries: tuple[Recovery, ...] = ()
+    """Damages of the data directory that were healed when it was opened, now or before, oldest first."""
+    damaged_bytes: int = 0
+    """What was damaged and is kept for people to look at, the latest 16 of it (`damaged` in the data directory)."""
+    scrubs: int = 0
+    """How often everything was read again since the store was opened."""
+    scrub_problems: int = 0
+    """What was wrong the last time; see the log."""
+    backup_bytes: int = 0
+    """Backups in the data directory."""
+    backup_seq: int | None = None
+    """The last commit in the last good backup, of this process or in the configured place; None: none is known."""
+    backup_age_s: float | None = None
+    """How long ago that was taken."""

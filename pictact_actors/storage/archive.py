@@ -1,6 +1,7 @@
 r"""The archive: details of analytics that the store itself does not keep any more, in files for other programs.
 
     archive = ( details-TIME-NUMBER.jsonl.gz[STATE] )*        TIME = when the first of them was observed, in UTC
+              copies/                                         of each of them, see `twins.py`
     file    = gzip of JSON Lines; what a line says is in `model/details.py`
     STATE   = ".new"       being written; worth nothing
             | ".pending"   complete and durable; what is in it is being removed from the store
@@ -26,11 +27,13 @@ from io import BufferedWriter
 from pathlib import Path
 
 from pictact_actors.errors import StorageFull, StoreDamaged
+from pictact_actors.storage import twins
 from pictact_actors.storage.engine import Problem
 from pictact_actors.storage.segment import NO_ROOM, sync_directory
+from pictact_actors.storage.twins import Twins
 
 _FIRST, _LAST = "details-", ".jsonl.gz"
-_NEW, _PENDING, _DAMAGED = ".new", ".pending", ".damaged"
+_NEW, PENDING, DAMAGED = ".new", twins.PENDING, twins.DAMAGED
 _LATEST_S = 253_402_300_799.0
 """The last second that has a year of four digits."""
 _BUFFER_BYTES = 64 * 1024
@@ -43,17 +46,24 @@ class Archive:
     def __init__(self, path: Path) -> None:
         """Look at what is there; what a crash left half written goes. The directory is made when it is needed."""
         self._path = path
-        names = self._names()
-        for name in names:
+        self._twins = Twins(path, _require_whole)
+        for name in self._names():
             if name.endswith(_NEW):
                 (path / name).unlink()
+        self.mended = list(self._twins.mend(set(self._names())))
+        """What was found damaged, and what was done about it."""
+        names = self._names()
         self._number = max(map(_number_of, names), default=0)
-        self._pending = [name.removesuffix(_PENDING) for name in names if name.endswith(_PENDING)]
+        self._pending = [name.removesuffix(PENDING) for name in names if name.endswith(PENDING)]
 
     @property
     def pending(self) -> tuple[str, ...]:
         """The names of files that are complete, but not done, oldest first."""
         return tuple(self._pending)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of its files, done or pending, but for those that could not be read."""
+        return tuple(name for name in self._names() if not name.endswith((_NEW, DAMAGED)))
 
     def write(self, first_s: float, lines: Iterable[Line]) -> str:
         """Write a pending file whose first line was observed at `first_s` (epoch s), and sync it; return its name.
@@ -65,7 +75,8 @@ class Archive:
         try:
             self._path.mkdir(exist_ok=True)
             _write(aside, lines)
-            aside.rename(self._path / f"{name}{_PENDING}")
+            self._twins.add(name, aside)
+            aside.rename(self._path / f"{name}{PENDING}")
         except Exception as error:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
@@ -80,7 +91,7 @@ class Archive:
         """Iterate the lines of a pending file, once its name is durable too. Raises `StoreDamaged`."""
         sync_directory(self._path)
         sync_directory(self._path.parent)
-        yield from _read(self._path / f"{name}{_PENDING}")
+        yield from lines_of(self._path / f"{name}{PENDING}")
 
     def finish(self, name: str) -> None:
         """Declare a pending file done: nothing in it is in the store any more."""
@@ -88,13 +99,16 @@ class Archive:
 
     def set_aside(self, name: str) -> None:
         """Keep a pending file that cannot be read for people to look at. What is still in the store stays there."""
-        self._rename(name, _DAMAGED)
+        self._rename(name, DAMAGED)
+        self._twins.set_aside(name)
 
     def check(self) -> Iterator[Problem]:
-        """Read every file once, to see that it is whole and begins and ends with a line."""
+        """Read every file once, to see that it is whole and begins and ends with a line; mend it if it can be."""
         for name in self._names():
             path = self._path / name
             try:
+                if not name.endswith((_NEW, PENDING, DAMAGED)):
+                    self._twins.mend_one(name, thoroughly=True)
                 if not name.endswith(_NEW):
                     _require_whole(path)
             except FileNotFoundError:  # finished meanwhile, and looked at under its other name the next time
@@ -110,7 +124,7 @@ class Archive:
         return []
 
     def _rename(self, name: str, state: str) -> None:
-        (self._path / f"{name}{_PENDING}").rename(self._path / f"{name}{state}")
+        (self._path / f"{name}{PENDING}").rename(self._path / f"{name}{state}")
         self._pending.remove(name)
         sync_directory(self._path)
 
@@ -135,7 +149,8 @@ def _number_of(name: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _read(path: Path) -> Iterator[Line]:
+def lines_of(path: Path) -> Iterator[Line]:
+    """Iterate the lines of a file. Raises `StoreDamaged`."""
     try:
         with gzip.open(path, "rb") as file:
             for text in file:

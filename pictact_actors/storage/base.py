@@ -97,6 +97,11 @@ class Base:
                 held = run.last_seq
                 yield Entry(held, run.covers.next.ts, FOLDED, None, {})
 
+    def records(self) -> tuple[int, Iterator[tuple[str, bytes]]]:
+        """Return the last commit in it, and all records right after it; nothing is removed while the iterator lives."""
+        pin, stack = self.pin(), self.stack
+        return stack.seq, _holding(pin, stack.pairs())
+
     def begin(self) -> LayerWriter:
         """Begin another layer."""
         if not self._directory.exists():
@@ -136,3 +141,8 @@ class Base:
 
 def _number_of(layer: Layer) -> int:
     return layer.number
+
+
+def _holding(pin: Pin, records: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    yield from records
+    del pin

@@ -31,22 +31,24 @@ def state_problems(
                 yield Problem("sequence", f"seq:{entry.seq}", f"follows {seq}: commits are missing between them")
             seq = entry.seq
             for key, value in entry.changes.items():
-                written[key] = _checksum(value)
+                written[key] = checksum(value)
         if seq != last_seq:
             yield Problem("sequence", f"seq:{seq}", f"is the journal's last, {last_seq} were committed")
-        yield from _differences(written, base, stored)
+        yield from differences(written, base, stored)
     except StoreDamaged as damage:
         yield Problem("damage", "", damage.what)
 
 
-def _checksum(value: bytes | None) -> int | None:
+def checksum(value: bytes | None) -> int | None:
+    """Return what is remembered of a value."""
     return None if value is None else zlib.crc32(value)
 
 
-def _differences(written: dict[str, int | None], base: Stored, stored: Stored) -> Iterator[Problem]:
+def differences(written: dict[str, int | None], base: Stored, stored: Stored) -> Iterator[Problem]:
+    """Yield where what is stored differs from the base with what was `written` after it, of the same range of keys."""
     for key, old, value in _side_by_side(base, stored):
-        expected = written.pop(key) if key in written else _checksum(old)
-        found = _checksum(value)
+        expected = written.pop(key) if key in written else checksum(old)
+        found = checksum(value)
         if found is None and expected is not None:
             yield Problem("state", key, "is missing from the state, the journal wrote it")
         elif expected is None and found is not None:

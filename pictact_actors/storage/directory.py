@@ -1,44 +1,46 @@
 """The data directory: who it belongs to, who holds it, and how it comes into being.
 
-    directory = STORE  LOCK  journal/  state/  and when there is something in it: base/  archive/  ballast
-    STORE     = JSON { "format": 1, "store": store id in hex, "createdAt": epoch seconds }
+    directory = STORE  LOCK  journal/  state/  and when there is something in it: base/  archive/  backups/  ballast
+                CLOSED, while nobody has it open (`seal.py`), and damaged/ (`aside.py`)
+    STORE     = which store it is, see `identity.py`
     LOCK      = held with flock while a store is open; says by whom
 
 A directory is created between two marks: `STORE.new` comes first, is durable before there is anything else, and
 becomes `STORE` when everything else is durable. So one with `STORE.new` only is an interrupted creation that can be
 begun anew, and one with neither is none of ours, or has lost its identity: nothing is ever created there.
+What names a store in other files brings a lost identity back.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
-import uuid
 import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from pictact_actors.errors import NotAStore, StorageFull, StoreDamaged, StoreLocked
-from pictact_actors.storage import leveldb, rebuilding
+from pictact_actors.errors import NotAStore, StorageFull, StoreLocked
+from pictact_actors.storage import aside, healing, leveldb, rebuilding, seal
+from pictact_actors.storage.identity import MENDED, Identity, identity_of, names_a_store
 from pictact_actors.storage.journal import Journal
 from pictact_actors.storage.segment import NO_ROOM, sync_directory, write_all
 
-FORMAT_VERSION = 1
 _MARKS = frozenset({"LOCK", "STORE.new"})
 _PARTS = frozenset({"journal", "state", "state.new"})
-_LATER_PARTS = frozenset({"base", "archive", "ballast", *rebuilding.NAMES})
-_STORE_ID_BYTES = 16
+_LATER_PARTS = frozenset({"base", "archive", "backups", "ballast", *rebuilding.NAMES})
+_MENDING = frozenset({seal.NAME, f"{seal.NAME}.new", aside.NAME, MENDED, *healing.NAMES})
+_OURS = _MARKS | _PARTS | _LATER_PARTS | _MENDING
 
 
 class Directory:
     """A data directory that this process holds. A forked child does not hold it."""
 
-    def __init__(self, path: Path, lock_fd: int, store_id: bytes) -> None:
+    def __init__(self, path: Path, lock_fd: int, identity: Identity) -> None:
         self.path = path
-        self.store_id = store_id
+        self.identity = identity
+        self.store_id = identity.store_id
         self._lock_fd = lock_fd
         _held.add(self)
 
@@ -62,6 +64,11 @@ class Directory:
         """Where the details are that the store does not keep any more; it may be missing."""
         return self.path / "archive"
 
+    @property
+    def backups(self) -> Path:
+        """Where scheduled backups are, unless they go elsewhere; it may be missing."""
+        return self.path / "backups"
+
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool, now: float, segment_bytes: int) -> Self:
         """Hold a data directory, creating it if it may be and is not there.
@@ -75,16 +82,15 @@ class Directory:
             _require_usable(root, create=create)
             _make_directory(root)
             lock_fd = _lock(root)
-            if not (root / "STORE").exists():
+            if not ((root / "STORE").exists() or _has_lost_its_identity(root)):
                 _create(root, now, segment_bytes)
-            return cls(root, lock_fd, _read_identity(root))
+            sealed = seal.read(root)
+            return cls(root, lock_fd, identity_of(root, sealed and sealed.identity))
         except BaseException as error:
             if lock_fd >= 0:
                 os.close(lock_fd)
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
-                raise StorageFull(str(error)) from error
             if isinstance(error, OSError | ValueError):
-                raise NotAStore(os.fsdecode(path), f"it cannot be read and written: {error}") from error
+                raise unopened(path, error) from error
             raise
 
     def release(self) -> None:
@@ -112,12 +118,19 @@ def _leave_all() -> None:
 os.register_at_fork(after_in_child=_leave_all)
 
 
+def unopened(path: str | os.PathLike[str], error: OSError | ValueError) -> StorageFull | NotAStore:
+    """Return what to tell whoever opens a directory of which the disk says no."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return StorageFull(str(error))
+    return NotAStore(os.fsdecode(path), f"it cannot be read and written: {error}")
+
+
 def _require_usable(root: Path, *, create: bool) -> None:
     """Look before anything is touched."""
     if root.exists() and not root.is_dir():
         raise NotAStore(str(root), "it is a file; name a directory")
-    entries = {entry.name for entry in root.iterdir()} if root.exists() else set()
-    if (root / "STORE").is_file():  # asked last: another process may just be creating it
+    entries = _entries_of(root)
+    if (root / "STORE").is_file() or _has_lost_its_identity(root):  # asked last: somebody may just be creating it
         return
     _require_identity(root, entries)
     if not create:
@@ -129,10 +142,18 @@ def _require_identity(root: Path, entries: set[str]) -> None:
     created = _MARKS | _PARTS if "STORE.new" in entries else _MARKS
     if entries <= created:
         return
-    if entries <= _MARKS | _PARTS | _LATER_PARTS and any((root / "journal").glob("*.journal")):
-        raise StoreDamaged(f"{root / 'STORE'} is missing")
     others = ", ".join(sorted(entries - _MARKS)[:3])
     raise NotAStore(str(root), f"it holds something else ({others}); name an empty directory")
+
+
+def _has_lost_its_identity(root: Path) -> bool:
+    """Whether all that is there is a store's, but for its mark, and some file says which store that is."""
+    entries = _entries_of(root)
+    return not {"STORE", "STORE.new"} & entries and entries <= _OURS and names_a_store(root)
+
+
+def _entries_of(root: Path) -> set[str]:
+    return {entry.name for entry in root.iterdir()} if root.exists() else set()
 
 
 def _make_directory(root: Path) -> None:
@@ -163,33 +184,11 @@ def _lock(root: Path) -> int:
 
 def _create(root: Path, now: float, segment_bytes: int) -> None:
     """Create the parts between the two marks, each durable; what an interrupted creation left is replaced."""
-    store_id = uuid.uuid4().bytes
-    identity = {"format": FORMAT_VERSION, "store": store_id.hex(), "createdAt": now}
-    _write_durably(root / "STORE.new", json.dumps(identity).encode() + b"\n")
+    identity = Identity.new(now)
+    identity.write(root / "STORE.new")
     for part in _PARTS:
         shutil.rmtree(root / part, ignore_errors=True)
     leveldb.create(root / "state")
-    Journal.create(root / "journal", store_id, segment_bytes)
+    Journal.create(root / "journal", identity.store_id, segment_bytes)
     (root / "STORE.new").rename(root / "STORE")
     sync_directory(root)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        write_all(fd, data, 0)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    sync_directory(path.parent)
-
-
-def _read_identity(root: Path) -> bytes:
-    try:
-        identity = json.loads((root / "STORE").read_bytes())
-        version, store_id = identity["format"], bytes.fromhex(identity["store"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreDamaged(f"{root / 'STORE'} does not read: {error}") from error
-    if version != FORMAT_VERSION or len(store_id) != _STORE_ID_BYTES:
-        raise StoreDamaged(f"{root / 'STORE'} has format {version}, this version knows {FORMAT_VERSION}")
-    return store_id

@@ -3,48 +3,75 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Self
 
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
-from pictact_actors.errors import StorageFull, StoreDamaged
-from pictact_actors.storage import rebuilding
+from pictact_actors.errors import StorageFull
+from pictact_actors.storage import seal
 from pictact_actors.storage.archive import Archive
+from pictact_actors.storage.aside import Aside, Recovery
 from pictact_actors.storage.ballast import Ballast
-from pictact_actors.storage.base import Base, Pin
-from pictact_actors.storage.check import Recount, state_problems
-from pictact_actors.storage.directory import Directory
+from pictact_actors.storage.bookmark import JournalBookmark
+from pictact_actors.storage.directory import Directory, unopened
 from pictact_actors.storage.engine import Changes, Commit, Entry, Problem
-from pictact_actors.storage.folding import FLOOR_PARTS, Folding
-from pictact_actors.storage.journal import Journal
+from pictact_actors.storage.folding import FLOOR_PARTS, Folding, Keep, keep_nothing
+from pictact_actors.storage.handle import Replay
+from pictact_actors.storage.journal import Closed
 from pictact_actors.storage.leveldb import Database
+from pictact_actors.storage.mending import Mending
+from pictact_actors.storage.place import POOL
+from pictact_actors.storage.position import Position
+from pictact_actors.storage.recovery import Opening
+from pictact_actors.storage.scrub import Scrub
+from pictact_actors.storage.snapshot import Snapshot
 from pictact_actors.storage.state import State
+from pictact_actors.storage.twins import COPIES
 from pictact_actors.storage.usage import Usage, free_bytes, size_of
 
 
 class EmbeddedEngine:
     """Storage of one process, on one machine's disk. See `Engine` for who calls what."""
 
-    def __init__(self, directory: Directory, config: StoreConfig) -> None:
+    def __init__(self, directory: Directory, config: StoreConfig, now: float) -> None:
         self._directory = directory
         self._config = config
-        self.archive = Archive(directory.archive)
-        self._base = Base(directory.base, directory.store_id)
         self._ballast = Ballast(directory.path, config.ballast_bytes)
-        self._journal = Journal.open(directory.journal, directory.store_id, config.segment_bytes)
-        self._committed: tuple[list[Changes], int, int] = ([], 0, 0)
+        self._aside = Aside(directory.path)
         self._measured: tuple[int, int] = (0, 0)
-        self._replayed = 0
+        self._closed = self._in_doubt = False
+        self._reclaiming: Generator[None, None, None] = _nothing()
+        self.keep: Keep = keep_nothing
+        self._mending = Mending(directory.state, self._open_state, self._aside)
+        opening = Opening(directory, config, self._open_state, now)
+        self._truth, self._state, self._replayed = opening.recovered()
+        self._base, self._journal = self._truth.base, self._truth.journal
+        self._stamps = opening.stamps
+        self._committed: tuple[list[Changes], Position, int] = ([], self._journal.position, 0)
         try:
-            self._base.require_journal(self._journal)
-            rebuilding.settle(directory.state)
-            self._state = self._open_state(directory.state)
+            self.archive = Archive(directory.archive)
+            for found, done in self.archive.mended:
+                self._aside.report(Recovery(now, "archive damaged", found, done))
+            self.usage()
         except BaseException:
-            self._journal.close()
+            self._state.close()
+            self._truth.close()
             raise
+        self._folding = Folding(
+            self._journal,
+            self._base,
+            self._state,
+            self._directory.state,
+            self.room_bytes,
+            self._config,
+            self._keep,
+        )
+        self._state.start()
+        self._mending.watch(self._truth, self._state)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], config: StoreConfig, clock: Clock, *, create: bool = True) -> Self:
@@ -55,20 +82,31 @@ class EmbeddedEngine:
         directory = Directory.open(path, create=create, now=clock.now(), segment_bytes=config.segment_bytes)
         try:
             try:
-                return cls._recovered(directory, config)
+                return cls._recovered(directory, config, clock.now())
             except StorageFull:
                 if not Ballast(directory.path, config.ballast_bytes).drop():
                     raise
-            return cls._recovered(directory, config)
+            return cls._recovered(directory, config, clock.now())
         except BaseException:
             directory.release()
             raise
 
     @classmethod
-    def _recovered(cls, directory: Directory, config: StoreConfig) -> Self:
-        engine = cls(directory, config)
-        engine._recover()
-        return engine
+    def _recovered(cls, directory: Directory, config: StoreConfig, now: float) -> Self:
+        try:
+            return cls(directory, config, now)
+        except OSError as error:
+            raise unopened(directory.path, error) from error
+
+    @property
+    def path(self) -> Path:
+        """The data directory."""
+        return self._directory.path
+
+    @property
+    def store_id(self) -> bytes:
+        """What tells this store from others."""
+        return self._directory.store_id
 
     @property
     def seq(self) -> int:
@@ -95,12 +133,20 @@ class EmbeddedEngine:
         """Bytes of a torn last frame that were cut when the store was opened."""
         return self._journal.torn_bytes
 
+    @property
+    def recoveries(self) -> tuple[Recovery, ...]:
+        """Damages that were healed when this directory was opened, also before; oldest first."""
+        return self._aside.recoveries()
+
     def commit(self, commits: Sequence[Commit], ts: float, mark: float) -> int:
         """Append a group to the journal and sync. Raises `StorageFull`, `CommitFailed`."""
         self._state.make_room()
         written = self._journal.written_bytes()
+        self._in_doubt = True
         seq = self._journal.append(commits, ts, mark)
-        self._committed = ([commit.changes for commit in commits], seq, self._journal.written_bytes() - written)
+        self._in_doubt = False
+        written = self._journal.written_bytes() - written
+        self._committed = ([commit.changes for commit in commits], self._journal.position, written)
         return seq
 
     def publish(self) -> None:
@@ -127,15 +173,36 @@ class EmbeddedEngine:
         """Iterate the commits in the journal. Raises `EntriesGone` for those that are only in the base."""
         return self._journal.entries(from_seq)
 
+    def folded(self) -> tuple[int, Iterator[tuple[str, bytes]]]:
+        """Return the last commit in the base, and all records right after it."""
+        return self._base.records()
+
+    def bookmark(self, from_seq: int) -> JournalBookmark:
+        """Return the place before a commit in the journal. Raises `EntriesGone`."""
+        return JournalBookmark(self._journal, from_seq, lambda: self.seq)
+
+    def capture(self) -> Snapshot:
+        """Pin this moment."""
+        pin, stack = self._base.pin(), self._base.stack
+        first_number = self._journal.numbers()[0] if stack.next is None else stack.next.number
+        return Snapshot(
+            path=self._directory.path,
+            store_id=self._directory.store_id,
+            seq=self.seq,
+            stack=stack,
+            first_number=first_number,
+            archived=self.archive.names(),
+            pairs=self._state.scan(""),
+            pin=pin,
+        )
+
     def check(self) -> Iterator[Problem]:
         """Compare base and journal with their chains and the state with both, at this moment; read the archive."""
-        pin, stack = self._base.pin(), self._base.stack
-        recount = Recount(self._state.chunks())
-        stored = recount.along(self.scan(""))
-        problems = state_problems(
-            stored, lambda: self._journal.entries(stack.seq + 1), self.seq, stack.pairs(), stack.seq
-        )
-        return chain(_holding(pin, problems), recount.problems(), self.archive.check())
+        return chain(self._truth.compare(self._state), self.archive.check())
+
+    def scrub(self, pace: Callable[[int], None]) -> Iterator[Problem]:
+        """Read everything once at a pace, and compare it. See `scrub.py`."""
+        return Scrub(self._truth, self._state, pace).problems()
 
     def usage(self) -> Usage:
         """Measure disk space in use."""
@@ -144,11 +211,14 @@ class EmbeddedEngine:
             journal_bytes=self._journal.size_bytes(),
             state_bytes=size_of(self._directory.state),
             base_bytes=self._base.size_bytes(),
-            archive_bytes=size_of(self._directory.archive),
+            archive_bytes=size_of(self._directory.archive) + size_of(self._directory.archive / COPIES),
             ballast_bytes=self._ballast.size_bytes,
+            backup_bytes=size_of(self._directory.backups) + size_of(self._directory.backups / POOL),
+            damaged_bytes=self._aside.size_bytes(),
             base_seq=self._base.seq,
         )
-        self._measured = (usage.state_bytes + usage.archive_bytes, written)
+        measured = usage.state_bytes + usage.archive_bytes + usage.backup_bytes + usage.damaged_bytes
+        self._measured = (measured, written)
         return usage
 
     def size_bytes(self) -> int:
@@ -174,7 +244,8 @@ class EmbeddedEngine:
 
     def reclaim(self, *, urgent: bool) -> Iterator[None]:
         """Fold the journal into the base, remove what that replaces, compact the state. See `folding.py`."""
-        return self._folding.reclaim(urgent=urgent)
+        self._reclaiming = self._folding.reclaim(urgent=urgent)
+        return self._reclaiming
 
     def take_ballast(self) -> None:
         """Hold room for cleanup on a full disk."""
@@ -185,71 +256,40 @@ class EmbeddedEngine:
         return self._ballast.drop()
 
     def close(self) -> None:
-        """Bring the state up to date if possible, and close everything. Twice is fine."""
+        """Bring the state up to date if possible, close everything, and seal it. Twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._mending.stop()
+        with suppress(ValueError):  # somebody is still at it
+            self._reclaiming.close()  # what it was writing must not go when another store has the directory
         try:
             self._state.close()
+            self._journal.close()
+            self._seal()
         finally:
             self._journal.close()
             self._directory.release()
 
-    def _recover(self) -> None:
-        try:
-            self._require_journal()
-            self._journal.cut_tail()
-            if not self._can_follow(self._state.applied_seq):
-                self._state.close()
-                self._rebuild_state()
-                self._state = self._open_state(self._directory.state)
-            self._replayed = self._state.catch_up()
-            self.usage()
-        except BaseException:
-            self._state.close()
-            self._journal.close()
-            raise
-        self._folding = Folding(
-            self._journal, self._base, self._state, self._directory.state, self.room_bytes, self._config
-        )
-        self._state.start()
+    def _seal(self) -> None:
+        """Say what everything is like at rest; not if something is pending or in doubt: the next opening sees to it."""
+        if not self._in_doubt and self._state.is_at(self._journal.position):
+            with suppress(OSError):  # without it, everything is read the next time
+                seal.write(self._directory.path, self._directory.identity.shown(), self._journal.position, self._stamps)
 
-    def _require_journal(self) -> None:
-        for seq, holder in ((self._state.applied_seq, "state"), (self._base.seq, "base")):
-            if seq > self._journal.seq:
-                raise StoreDamaged(
-                    f"the {holder} holds {seq} commits, but the journal has only {self._journal.seq} "
-                    f"up to {self._journal.end}"
-                )
-
-    def _open_state(self, path: Path) -> State:
+    def _open_state(self, path: Path, replay: Replay) -> State:
         config = self._config
         return State(
-            lambda: Database(path, config.buffer_bytes, config.state_cache_bytes),
+            lambda: Database(path, config.buffer_bytes, config.state_cache_bytes, self._mending.begin),
             self._directory.store_id,
             config.state_pending_max,
-            self._since,
+            replay,
             lambda: self.room_bytes() - FLOOR_PARTS * config.segment_bytes,
         )
 
-    def _rebuild_state(self) -> None:
-        """Build the state anew; in the room of the old one if there is hardly any other."""
-        needed = 2 * self._base.stack.parts_bytes + self._config.ballast_bytes
-        in_place = free_bytes(self._directory.path) < needed
-        rebuilding.rebuild(self._directory.state, self._open_state, in_place=in_place)
-
-    def _can_follow(self, seq: int) -> bool:
-        """Whether a state that holds the commits up to `seq` can be brought forward."""
-        return seq + 1 >= self._journal.first_seq or self._base.stack.reaches(seq)
-
-    def _since(self, from_seq: int) -> Iterator[Entry]:
-        """Iterate what brings a state forward: commits if they are kept, else what they led to."""
-        pin, stack = self._base.pin(), self._base.stack
-        if from_seq < self._journal.first_seq:
-            yield from self._base.entries(from_seq, stack)
-            from_seq = stack.seq + 1
-        yield from self._journal.entries(from_seq)
-        del pin
+    def _keep(self, closed: Closed, path: Path) -> Iterator[None]:
+        return self.keep(closed, path)
 
 
-def _holding(pin: Pin, problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Keep a pin as long as somebody asks for more."""
-    yield from problems
-    del pin
+def _nothing() -> Generator[None, None, None]:
+    yield from ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,6 +10,8 @@ from pictact_actors.storage.usage import Usage
 
 if TYPE_CHECKING:
     from pictact_actors.storage.archive import Archive
+    from pictact_actors.storage.aside import Recovery
+    from pictact_actors.storage.snapshot import Snapshot
 
 Changes = Mapping[str, bytes | None]
 """What a commit does: encoded record by key, `None` deletes."""
@@ -65,6 +67,17 @@ class Conflict(Exception):
     def __init__(self, groups: frozenset[str]) -> None:
         super().__init__(f"{len(groups)} groups were written by another host")
         self.groups = groups
+
+
+class Bookmark(Protocol):
+    """A place between two commits, from which one thread at a time reads on. It holds nothing open."""
+
+    def read(self, count: int) -> Sequence[Entry]:
+        """Return the published commits that follow, `count` or somewhat more; none if there are none yet.
+
+        Raises `EntriesGone` if the next one is not kept any more, `StoreDamaged`.
+        """
+        ...
 
 
 class Engine(Protocol):
@@ -137,8 +150,35 @@ class Engine(Protocol):
         """
         ...
 
+    def folded(self) -> tuple[int, Iterator[tuple[str, bytes]]]:
+        """Return the last commit that is folded (0: none), and all records right after it, in key order.
+
+        As long as the iterator lives, nothing of those and the commits behind them is given up.
+        """
+        ...
+
+    @property
+    def recoveries(self) -> Sequence[Recovery]:
+        """Damages that were healed when the store was opened, now or before; oldest first, the last hundred."""
+        ...
+
+    def bookmark(self, from_seq: int) -> Bookmark:
+        """Return the place before a commit, which may be the next one. Raises `EntriesGone` if it is not kept."""
+        ...
+
+    def capture(self) -> Snapshot:
+        """Pin this moment, to be copied while others go on. Raises `InvalidValue` if there are no files to copy."""
+        ...
+
     def check(self) -> Iterator[Problem]:
         """Compare what is stored with itself: the journal with its own chain, and the state with base and journal."""
+        ...
+
+    def scrub(self, pace: Callable[[int], None]) -> Iterator[Problem]:
+        """Read everything once while the store goes on, and yield what is wrong; `pace` is told of all bytes read.
+
+        It comes back when more may be read, or raises. Raises `EntriesGone` when that is slower than what is given up.
+        """
         ...
 
     # -- room

@@ -24,6 +24,7 @@ from pictact_actors.errors import StorageFull
 from pictact_actors.storage.base import Base
 from pictact_actors.storage.journal import Closed, Journal
 from pictact_actors.storage.layer import Covers, Layer, Next
+from pictact_actors.storage.merge import sorted_pieces
 from pictact_actors.storage.stack import Stack
 from pictact_actors.storage.state import State
 from pictact_actors.storage.usage import size_of
@@ -34,14 +35,21 @@ FLOOR_PARTS = 2
 """Room for so many parts is left to giving space back when there is hardly any."""
 _RUNS_MAX = 64
 """Runs that lie on the base at the most: all of them are open during a merge."""
-_SORTED_KEYS = 8_192
-"""Keys that are sorted at once: 2 ms during which no other thread runs."""
 _PAIRS = 128
 """Pairs of a step."""
 _BLOAT = 1.25
 """LevelDB is compacted when it takes so many times the space of the same records in the base, and some buffers."""
 _BLOAT_BUFFERS = 4
 _SETTLE_S = 10.0
+
+
+Keep = Callable[[Closed, Path], Iterator[None]]
+"""Called with a segment and its file before the journal gives it up: a chance to copy it, step by step."""
+
+
+def keep_nothing(_closed: Closed, _path: Path) -> Iterator[None]:
+    """Copy nothing."""
+    return iter(())
 
 
 class Folding:
@@ -55,7 +63,9 @@ class Folding:
         state_directory: Path,
         room_bytes: Callable[[], float],
         config: StoreConfig,
+        keep: Keep = keep_nothing,
     ) -> None:
+        self._keep = keep
         self._room = room_bytes
         self._journal = journal
         self._base = base
@@ -66,7 +76,7 @@ class Folding:
         self._buffer_bytes = config.buffer_bytes
         self._compacted_bytes = 0
 
-    def reclaim(self, *, urgent: bool) -> Iterator[None]:
+    def reclaim(self, *, urgent: bool) -> Generator[None, None, None]:
         """Give back what is worth it; `urgent`: all there is. Raises `StorageFull`, `OSError`, `StoreDamaged`."""
         yield from self._clear()
         if urgent or self._journal.closed_bytes() > self._journal_bytes_max:
@@ -111,6 +121,7 @@ class Folding:
 
     def _fold_one(self, closed: Closed) -> Iterator[None]:
         """Write the last values of a segment as a run; they are held in memory meanwhile."""
+        yield from self._keep(closed, self._journal.path_of(closed.header.number))
         latest: dict[str, bytes | None] = {}
         for listed in self._journal.folded(closed):
             for changes in listed:
@@ -118,7 +129,7 @@ class Folding:
             yield
         following = closed.following
         follows = Next(following.number, following.first_seq, following.ts, following.mark, following.chain)
-        pairs = ((key, latest[key]) for key in heapq.merge(*(yield from _sorted_pieces(list(latest)))))
+        pairs = ((key, latest[key]) for key in heapq.merge(*(yield from sorted_pieces(list(latest)))))
         layer = yield from self._write(pairs, Covers(closed.header.first_seq, follows))
         self._base.add(layer)
         log.info(log.JOURNAL_FOLDED, seq=layer.last_seq, keys=layer.count, size_bytes=layer.size_bytes)
@@ -205,12 +216,3 @@ class Folding:
             yield
         self._compacted_bytes = size_of(self._state_directory)
         log.info(log.STATE_COMPACTED, before_bytes=size_bytes, size_bytes=self._compacted_bytes)
-
-
-def _sorted_pieces(keys: list[str]) -> Generator[None, None, list[list[str]]]:
-    """Sort keys in pieces."""
-    pieces: list[list[str]] = []
-    for start in range(0, len(keys), _SORTED_KEYS):
-        pieces.append(sorted(keys[start : start + _SORTED_KEYS]))
-        yield
-    return pieces

@@ -12,6 +12,7 @@ from pictact_actors import log
 from pictact_actors.errors import CommitFailed, EntriesGone, StorageFull, StoreDamaged
 from pictact_actors.model import codec
 from pictact_actors.storage.engine import Changes, Commit, Entry
+from pictact_actors.storage.position import Position
 from pictact_actors.storage.segment import (
     FORMAT_VERSION,
     HEADER_BYTES,
@@ -102,6 +103,20 @@ class Journal:
         """Where the last whole frame ends, for people."""
         return f"byte {self._end.offset} of {self._segment.path}"
 
+    @property
+    def position(self) -> Position:
+        """Where the last whole frame ends. The appending thread's."""
+        end = self._end
+        return Position(end.seq, self.ts, self.mark, self._chain, end.number, end.offset)
+
+    def verify(self) -> None:
+        """Read all full segments, and compare the end of each with where the next one begins. Raises `StoreDamaged`."""
+        for header, following, _ in self.closed():
+            with closing(SegmentFile(self.path_of(header.number))) as segment:
+                tail, _ = segment.tail(header.chain)
+                if following.chain != tail.chain:
+                    raise StoreDamaged(f"{segment.path} is broken at byte {tail.end}")
+
     def cut_tail(self) -> None:
         """Erase a frame that was torn when the journal was left, so that the next one can take its place."""
         if self.torn_bytes:
@@ -180,7 +195,7 @@ class Journal:
         seq, chain = header.first_seq - 1, header.chain
         with closing(SegmentFile(self._directory / segment_name(header.number))) as segment:
             for frame in segment.frames(chain):
-                listed = list(_entries_of(frame.body, seq + 1))
+                listed = list(entries_of(frame.body, seq + 1))
                 seq, chain = seq + len(listed), frame.chain
                 yield [entry.changes for entry in listed]
             if (seq + 1, chain) != (following.first_seq, following.chain):
@@ -201,6 +216,10 @@ class Journal:
     def numbers(self) -> list[int]:
         """Return the numbers of the segments there are, in order."""
         return sorted(int(path.stem) for path in self._directory.glob(_SEGMENTS))
+
+    def path_of(self, number: int) -> Path:
+        """Return the path of a segment."""
+        return self._directory / segment_name(number)
 
     def size_bytes(self) -> int:
         """Disk space of all segments. Counted, not measured."""
@@ -318,7 +337,7 @@ class Journal:
                     raise StoreDamaged(f"{place} breaks off, or {segment.path} is not the segment that follows it")
                 seq, chain, at = header.first_seq - 1, header.chain, HEADER_BYTES
                 for frame in segment.frames(chain, end=end.offset if number == end.number else None):
-                    for entry in _entries_of(frame.body, seq + 1):
+                    for entry in entries_of(frame.body, seq + 1):
                         seq = entry.seq
                         if seq >= from_seq:
                             yield entry
@@ -344,7 +363,8 @@ class Journal:
             return segment.header().first_seq
 
 
-def _entries_of(body: bytes, expected_seq: int) -> Iterator[Entry]:
+def entries_of(body: bytes, expected_seq: int) -> Iterator[Entry]:
+    """Iterate the commits of a frame, the first of which has this number. Raises `StoreDamaged`."""
     first_seq, ts, _mark, commits = codec.loads(body)
     if first_seq != expected_seq:
         raise StoreDamaged(f"the journal jumps from sequence number {expected_seq - 1} to {first_seq}")

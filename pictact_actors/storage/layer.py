@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from pictact_actors.errors import StoreDamaged
 from pictact_actors.model import codec
-from pictact_actors.storage.segment import CRC_BYTES, chain_of, crc_of, pack_frame, read_frame, write_all
+from pictact_actors.storage.segment import CRC_BYTES, NewerFormat, chain_of, crc_of, pack_frame, read_frame, write_all
 
 FORMAT_VERSION = 1
 HEADER_BYTES = 4096
@@ -119,8 +119,26 @@ class Layer:
             raise StoreDamaged(f"{self.path} is broken at byte {at}")
 
 
-def read_layer(path: Path, store_id: bytes) -> Layer:
-    """Read and verify the header of a layer, and compare it with the file's size. Raises `StoreDamaged`."""
+def read_layer(path: Path, store_id: bytes, *, renamed: bool = False) -> Layer:
+    """Read and verify the header of a layer, and compare it with the file's size. Raises `StoreDamaged`.
+
+    `renamed`: the file has another name than it had in its store.
+    """
+    layer, size_bytes = _read(path)
+    if layer.store_id != store_id or (layer_name(layer.number) != path.name and not renamed):
+        raise StoreDamaged(f"{path} belongs to another store or place")
+    if size_bytes != layer.size_bytes:
+        raise StoreDamaged(f"{path} has {size_bytes} bytes, its header says {layer.size_bytes}")
+    return layer
+
+
+def store_of(path: Path) -> bytes:
+    """Return the id of the store that a layer says it is of. Raises `StoreDamaged` if its header does not read."""
+    return _read(path)[0].store_id
+
+
+def _read(path: Path) -> tuple[Layer, int]:
+    """Read and verify the header of a layer; return what it says, and the size of the file."""
     with closing(_File(path, os.O_RDONLY)) as file:
         data, size_bytes = os.pread(file.fd, HEADER_BYTES, 0), os.fstat(file.fd).st_size
     if len(data) < HEADER_BYTES or not data.startswith(_MAGIC):
@@ -132,15 +150,10 @@ def read_layer(path: Path, store_id: bytes) -> Layer:
     try:
         header = codec.loads(data[start : start + length])
         if header["version"] > FORMAT_VERSION:
-            raise StoreDamaged(f"{path} was written by a newer version (format {header['version']})")
-        layer = _layer_of(path, header)
+            raise NewerFormat(f"{path} was written by a newer version (format {header['version']})")
+        return _layer_of(path, header), size_bytes
     except (ValueError, TypeError, KeyError) as error:
         raise StoreDamaged(f"the header of {path} does not read: {error}") from error
-    if layer.store_id != store_id or layer_name(layer.number) != path.name:
-        raise StoreDamaged(f"{path} belongs to another store or place")
-    if size_bytes != layer.size_bytes:
-        raise StoreDamaged(f"{path} has {size_bytes} bytes, its header says {layer.size_bytes}")
-    return layer
 
 
 def layer_name(number: int) -> str:

@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,21 @@ if sys.version_info >= (3, 13):
 else:
     import plyvel
 
+from pictact_actors.clock import monotonic
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.storage.segment import NO_ROOM, sync_directory
 
 _CHUNK_MIN, _CHUNK_MAX = 32, 256
 """Pairs that a cursor reads at once: few at first, who asks for a page needs no more."""
+_STEPS = 1024
+"""Pairs that are passed between two looks at the clock."""
 _BLOOM_BITS = 10
 _TABLE_BYTES = 512 * 1024
 """Size of a table, about. LevelDB maps those it has open into memory; small ones are quickly opened again."""
 _TABLES_OPEN = 256
 """Tables that are open at the same time: what LevelDB takes of memory does not grow with what it holds."""
+_INSIDE_S = 60.0
+"""How long a call may take, a compaction of everything included."""
 _BEHIND_ALL = (b"\xff\xff", b"\xff\xff\xff")
 _REOPEN_BUFFERS = 2
 """Room that opening may need, in write buffers: it writes the log out as a table, and begins a new one."""
@@ -60,12 +65,17 @@ def sync(path: Path) -> None:
 class Database:
     """An open LevelDB. Any thread may call anything; `close` waits for those inside."""
 
-    def __init__(self, path: Path, buffer_bytes: int, cache_bytes: int) -> None:
+    def __init__(
+        self, path: Path, buffer_bytes: int, cache_bytes: int, on_damage: Callable[[], object] = lambda: None
+    ) -> None:
+        """Open what is there; `on_damage` is told when it is found to be damaged later on, by any thread."""
+        self._on_damage = on_damage
         self._db: Any = _open(path, buffer_bytes, cache_bytes)
         self._path = path
         self._buffer_bytes = buffer_bytes
         self._lock = threading.Condition()
-        self._inside = 0
+        self._inside: set[int] = set()
+        """Threads that use it now. No count: who is interrupted at the door (Ctrl-C) would stay in it for ever."""
         self._closing = False
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
@@ -80,14 +90,15 @@ class Database:
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
         except plyvel.Error as error:
-            raise StoreDamaged(f"the state does not read: {error}") from error
+            self._on_damage()
+            raise StoreDamaged(f"the state does not read: {_text_of(error)}; read again in a moment") from error
         finally:
             self._leave()
         return value
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Write all changes or none, without a sync. After an error nothing may be written any more, only read."""
-        with self._entered(), _damage(), self._db.write_batch(transaction=True, sync=False) as batch:
+        with self._entered(), _damage(self._on_damage), self._db.write_batch(transaction=True, sync=False) as batch:
             for key, value in changes.items():
                 if value is None:
                     batch.delete(key)
@@ -105,7 +116,7 @@ class Database:
 
     def _pinned(self, start: bytes, stop: bytes, after: bytes | None = None) -> Cursor:
         with self._entered():
-            cursor = Cursor(self._db.raw_iterator(verify_checksums=True), start, stop, after)
+            cursor = Cursor(self._db.raw_iterator(verify_checksums=True), start, stop, after, self._on_damage)
             self._cursors.add(cursor)
             return cursor
 
@@ -117,9 +128,27 @@ class Database:
         """Make everything durable that was written: what is in the log is written out as a table, and synced."""
         self.compact(*_BEHIND_ALL)
 
+    def verify(self, until_s: float) -> bool:
+        """Read what is there, to see that it passes its checksums, until a `monotonic()`; say whether that was all.
+
+        Raises `StoreDamaged`.
+        """
+        with self._entered(), _damage():
+            iterator = self._db.raw_iterator(verify_checksums=True, fill_cache=False)
+            try:
+                iterator.seek_to_first()
+                while iterator.valid() and monotonic() < until_s:
+                    for _ in range(_STEPS):
+                        if not iterator.valid():
+                            break
+                        iterator.next()
+                return not iterator.valid()
+            finally:
+                iterator.close()
+
     def compact(self, start: bytes, stop: bytes | None) -> None:
         """Give the space back of what was deleted or overwritten from one key to another. Other threads go on."""
-        with self._entered(), _damage():
+        with self._entered(), _damage(self._on_damage):
             self._db.compact_range(start=start, stop=stop or _BEHIND_ALL[1])  # plyvel takes None for the first key
 
     def require_room(self) -> None:
@@ -133,12 +162,16 @@ class Database:
             os.close(fd)
 
     def close(self) -> None:
-        """Wait until nobody is inside, then close. Twice is fine."""
+        """Wait until nobody else is inside, then close. Twice is fine.
+
+        If somebody stays for longer than anything takes, it is left open: closing it then would crash the process.
+        """
         with self._lock:
             if self._closing:
                 return
             self._closing = True
-            self._lock.wait_for(lambda: not self._inside)
+            if not self._lock.wait_for(lambda: self._inside <= {threading.get_ident()}, _INSIDE_S):
+                return
         for cursor in list(self._cursors):
             cursor.close()
         self._db.compact_range(start=_BEHIND_ALL[0], stop=_BEHIND_ALL[1])  # waits for compactions without the GIL
@@ -149,11 +182,11 @@ class Database:
         with self._lock:
             if self._closing:
                 raise StoreClosed
-            self._inside += 1
+            self._inside.add(threading.get_ident())
 
     def _leave(self) -> None:
         with self._lock:
-            self._inside -= 1
+            self._inside.discard(threading.get_ident())
             if self._closing:
                 self._lock.notify_all()
 
@@ -172,12 +205,15 @@ class Cursor:
     They are those from `start` on, without `stop` and without `after`.
     """
 
-    def __init__(self, iterator: Any, start: bytes, stop: bytes, after: bytes | None) -> None:
+    def __init__(
+        self, iterator: Any, start: bytes, stop: bytes, after: bytes | None, on_damage: Callable[[], object]
+    ) -> None:
+        self._on_damage = on_damage
         self._iterator = iterator
         self._start = start
         self._stop = stop
         self._after = after
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a host's signal handler may close the store in the middle of a read
         self._closed = False
         self._positioned = False
         self._chunk_size = _CHUNK_MIN
@@ -197,7 +233,7 @@ class Cursor:
                 self._iterator.close()
 
     def _chunk(self) -> list[tuple[bytes, bytes]]:
-        with self._lock, _damage():
+        with self._lock, _damage(self._on_damage):
             if self._closed:
                 raise StoreClosed("the store was closed, or its state was reopened, during this read; read again")
             if not self._positioned:
@@ -242,13 +278,14 @@ def _open(path: Path, buffer_bytes: int, cache_bytes: int) -> Any:
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def _damage(tell: Callable[[], object] = lambda: None) -> Iterator[None]:
     try:
         yield
     except plyvel.Error as error:
         what = _text_of(error)
         if any(os.strerror(code) in what for code in NO_ROOM):
             raise StorageFull(what) from error
+        tell()
         raise StoreDamaged(f"the state cannot be used: {what}") from error
 
 

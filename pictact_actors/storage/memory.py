@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from itertools import takewhile
 
 from pictact_actors.config import MIB
-from pictact_actors.errors import EntriesGone
+from pictact_actors.errors import EntriesGone, InvalidValue
 from pictact_actors.ordered import SortedDict
+from pictact_actors.storage.aside import Recovery
 from pictact_actors.storage.check import state_problems
 from pictact_actors.storage.engine import Commit, Conflict, Entry, Problem
+from pictact_actors.storage.snapshot import Snapshot
 from pictact_actors.storage.usage import Usage
 
 
@@ -103,6 +105,33 @@ class MemoryEngine:
             raise EntriesGone(from_seq, base_seq + 1)
         return iter(kept if from_seq is None else kept[from_seq - base_seq - 1 :])
 
+    def folded(self) -> tuple[int, Iterator[tuple[str, bytes]]]:
+        """Return the last commit that is not kept any more, and all records right after it."""
+        with self._lock:
+            return self._base_seq, iter(sorted(self._base.items()))
+
+    @property
+    def recoveries(self) -> tuple[Recovery, ...]:
+        """None: what has no disk has no damage."""
+        return ()
+
+    def bookmark(self, from_seq: int) -> MemoryBookmark:
+        """Return the place before a commit. Raises `EntriesGone`."""
+        self.listed(from_seq, 0)
+        return MemoryBookmark(self, from_seq)
+
+    def listed(self, from_seq: int, count: int) -> list[Entry]:
+        """Return up to `count` published commits from a number on. Raises `EntriesGone`."""
+        with self._lock:
+            if from_seq <= self._base_seq:
+                raise EntriesGone(from_seq, self._base_seq + 1)
+            start = from_seq - self._base_seq - 1
+            return [self._entries[place] for place in range(start, min(start + count, self.seq - self._base_seq))]
+
+    def capture(self) -> Snapshot:
+        """Refuse: it has no files."""
+        raise InvalidValue("path", ":memory:", "has no files to back up: open the store in a directory, or export it")
+
     def check(self) -> Iterator[Problem]:
         """Compare the records with the commits."""
         with self._lock:
@@ -110,6 +139,10 @@ class MemoryEngine:
             stored, seq = dict(self._records), self.seq
         pairs = ((key, stored[key]) for key in sorted(stored))
         return state_problems(pairs, lambda: iter(entries), seq, ((key, base[key]) for key in sorted(base)), base_seq)
+
+    def scrub(self, pace: Callable[[int], None]) -> Iterator[Problem]:  # noqa: ARG002 - memory is not read again
+        """Nothing that lies in memory is read again."""
+        return iter(())
 
     def usage(self) -> Usage:
         """Bytes of records and commits, and their keys."""
@@ -150,6 +183,20 @@ class MemoryEngine:
 
     def close(self) -> None:
         """Nothing to bring to rest."""
+
+
+class MemoryBookmark:
+    """A place between two commits."""
+
+    def __init__(self, engine: MemoryEngine, from_seq: int) -> None:
+        self._engine = engine
+        self._next_seq = from_seq
+
+    def read(self, count: int) -> list[Entry]:
+        """Return the published commits that follow, up to `count`. Raises `EntriesGone`."""
+        found = self._engine.listed(self._next_seq, count)
+        self._next_seq += len(found)
+        return found
 
 
 def _size_of(entry: Entry) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 V = TypeVar("V")
+_SORTED_KEYS = 8_192
+"""Keys that are sorted at once: 2 ms during which no other thread runs."""
 
 
 def under(prefix: str, after: str | None, pending: Mapping[str, V]) -> list[tuple[str, V]]:
@@ -33,3 +35,12 @@ def merged(stored: Iterable[tuple[str, V]], pending: Iterable[tuple[str, V | Non
         if newer[1] is not None:
             yield newer[0], newer[1]
         newer = next(waiting, None)
+
+
+def sorted_pieces(keys: list[str]) -> Generator[None, None, list[list[str]]]:
+    """Sort keys in pieces, to be merged."""
+    pieces: list[list[str]] = []
+    for start in range(0, len(keys), _SORTED_KEYS):
+        pieces.append(sorted(keys[start : start + _SORTED_KEYS]))
+        yield
+    return pieces

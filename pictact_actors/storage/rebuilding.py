@@ -1,7 +1,7 @@
-"""Rebuilding the state from base and journal, when it is too far behind to be brought forward.
+"""Rebuilding the state from base and journal, when it is damaged, or too far behind to be brought forward.
 
     state.rebuilt   being built; worth nothing until it takes the state's place
-    state.old       the state whose place was taken; there only for a moment, unless a crash came
+    state.old       the state whose place was taken; there only until it is kept aside
     state.gone      a state that was given up before, because there is no room for two
 
 The new one is complete and durable before the old one is moved, so a crash at any moment leaves one of them; or, where
@@ -16,13 +16,18 @@ from pathlib import Path
 
 from pictact_actors import log
 from pictact_actors.storage import leveldb
+from pictact_actors.storage.position import Position
 from pictact_actors.storage.segment import sync_directory
 from pictact_actors.storage.state import State
 
 OLD, GONE, REBUILT = NAMES = ("state.old", "state.gone", "state.rebuilt")
 
 
-def settle(path: Path) -> None:
+PutAside = Callable[[Path], object]
+"""Puts something aside that was replaced."""
+
+
+def settle(path: Path, keep: PutAside) -> None:
     """Finish or undo what a crash interrupted, before the state at `path` is opened."""
     old, gone, rebuilt = (path.parent / name for name in NAMES)
     shutil.rmtree(rebuilt, ignore_errors=True)
@@ -32,31 +37,50 @@ def settle(path: Path) -> None:
         for file in gone.iterdir():  # the directory says what happened until there is another state
             file.unlink()
         leveldb.create(path)
-    for left in (old, gone):
-        shutil.rmtree(left, ignore_errors=True)
+    if old.exists():
+        keep(old)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
-def rebuild(path: Path, open_state: Callable[[Path], State], *, in_place: bool) -> None:
-    """Build a state from everything that it can be brought forward from, and put it in the place of the one at `path`.
+def rebuild(
+    path: Path, open_state: Callable[[Path], State], position: Position, keep: PutAside, *, in_place: bool
+) -> None:
+    """Build a state up to a position, and put it in the place of the one at `path`, if there is one, which is kept.
 
     Nobody has that one open. It stays as it is if this raises `StorageFull` or `StoreDamaged`, unless it has to make
-    room (`in_place`): then an empty one takes its place first.
+    room (`in_place`): then it goes, and an empty one takes its place first.
     """
-    if in_place:
+    if in_place and path.exists():
         _move(path, path.with_name(GONE))
-        settle(path)
+        settle(path, keep)
+    seq = build(path, open_state, position)
+    put_in_place(path, keep)
+    log.warning(log.STATE_REBUILT, path=str(path), seq=seq)
+
+
+def build(path: Path, open_state: Callable[[Path], State], position: Position | None) -> int:
+    """Build a state beside the one at `path`, durably; return the last commit in it."""
     rebuilt = path.with_name(REBUILT)
+    shutil.rmtree(rebuilt, ignore_errors=True)
     leveldb.create(rebuilt)
     state = open_state(rebuilt)
     try:
-        state.catch_up()
+        state.catch_up(position)
     finally:
         state.close()
     leveldb.sync(rebuilt)
-    _move(path, path.with_name(OLD))
-    _move(rebuilt, path)
-    shutil.rmtree(path.with_name(OLD), ignore_errors=True)
-    log.warning(log.STATE_REBUILT, path=str(path), seq=state.seq)
+    return state.seq
+
+
+def put_in_place(path: Path, keep: PutAside) -> None:
+    """Put the state that was built in the place of the one at `path`, if there is one, which is kept. Twice is fine."""
+    rebuilt, old = path.with_name(REBUILT), path.with_name(OLD)
+    if rebuilt.exists():
+        if path.exists():
+            _move(path, old)
+        _move(rebuilt, path)
+    if old.exists():
+        keep(old)
 
 
 def _move(path: Path, to: Path) -> None:

@@ -38,7 +38,12 @@ _HEADER = struct.Struct("<H16sQQdd16s")
 _FRAME = struct.Struct("<I16s")
 HEADER_BYTES = len(_MAGIC) + _CRC.size + _HEADER.size
 FRAME_BYTES = len(_FRAME_MAGIC) + _CRC.size + _FRAME.size
+_READ_BYTES = 1024 * 1024
 _FRAME_PREFIX_BYTES = len(_FRAME_MAGIC) + _CRC.size
+
+
+class NewerFormat(StoreDamaged):
+    """A file was written by a newer version of this program: nothing is wrong with it, and nothing is healed."""
 
 
 class Header(NamedTuple):
@@ -131,7 +136,7 @@ class SegmentFile:
             raise StoreDamaged(f"the header of {self.path} fails its checksum")
         header = Header(*_HEADER.unpack(packed))
         if header.version > FORMAT_VERSION:
-            raise StoreDamaged(f"{self.path} was written by a newer version (format {header.version})")
+            raise NewerFormat(f"{self.path} was written by a newer version (format {header.version})")
         return header
 
     def frames(self, chain: bytes, start: int = HEADER_BYTES, end: int | None = None) -> Iterator[Frame]:
@@ -142,6 +147,10 @@ class SegmentFile:
             yield frame
             at, chain = frame.end - start, frame.chain
 
+    def frame(self, at: int, chain: bytes) -> Frame | None:
+        """Read the whole frame at a place, if there is one that follows the one whose hash is `chain`."""
+        return read_frame(self._fd, at, chain, self.size)
+
     def tail(self, chain: bytes) -> tuple[Tail, Frame | None]:
         """Find where the whole frames end, and the last of them.
 
@@ -149,10 +158,18 @@ class SegmentFile:
         """
         last = next(iter(deque(self.frames(chain), maxlen=1)), None)
         end, chain = (HEADER_BYTES, chain) if last is None else (last.end, last.chain)
+        return Tail(end, chain, self.require_no_frame_behind(end)), last
+
+    def require_no_frame_behind(self, end: int) -> int:
+        """Raise `StoreDamaged` if a whole frame lies behind where they end; return how many bytes are torn there."""
         torn = os.pread(self._fd, self.size - end, end).rstrip(b"\0")
         if _holds_a_frame(torn):
             raise StoreDamaged(f"{self.path} is broken at byte {end}, but whole frames follow it")
-        return Tail(end, chain, len(torn)), last
+        return len(torn)
+
+    def is_written_before(self, end: int) -> bool:
+        """Whether there is something in the last bytes of a frame that ends at an offset; no frame is smaller."""
+        return end > HEADER_BYTES and any(os.pread(self._fd, _CRC.size + _FRAME.size, end - _CRC.size - _FRAME.size))
 
     def write(self, data: bytes, at: int) -> None:
         """Write without a sync."""
@@ -172,6 +189,19 @@ class SegmentFile:
 def crc_of(data: bytes) -> bytes:
     """Return the CRC32C of data, packed."""
     return _CRC.pack(google_crc32c.value(data))
+
+
+def checksum_of(path: Path) -> int:
+    """Return the CRC32C of a file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    checksum = at = 0
+    try:
+        while data := os.pread(fd, _READ_BYTES, at):
+            checksum = google_crc32c.extend(checksum, data)
+            at += len(data)
+    finally:
+        os.close(fd)
+    return checksum
 
 
 def read_frame(fd: int, at: int, chain: bytes, end: int) -> Frame | None:
@@ -216,6 +246,11 @@ def write_all(fd: int, data: bytes, at: int) -> None:
         if not more:
             raise OSError(errno.ENOSPC, "the disk takes no more bytes")
         written += more
+
+
+def dropped_from_cache(fd: int) -> None:
+    """Have what is durable of a file read from the disk the next time."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_directory(path: Path) -> None:

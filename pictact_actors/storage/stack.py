@@ -66,6 +66,10 @@ class Stack(NamedTuple):
         """Disk space of the parts."""
         return sum(tile.part.size_bytes for tile in self.tiles)
 
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers that count."""
+        return (*dict.fromkeys(tile.part for tile in self.tiles), *self.runs)
+
     def reaches(self, seq: int) -> bool:
         """Whether the runs lead on from what holds the commits up to `seq`."""
         return seq >= self.part_seq

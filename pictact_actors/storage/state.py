@@ -1,7 +1,6 @@
 r"""The state: every record's latest value, in LevelDB, following the journal.
 
-    LevelDB key   = a record's key, or "\0applied"
-    applied value = CBOR { "seq": last sequence number in it, "store": store id }     in the same batch as its records
+    LevelDB key = a record's key, or one that begins with a zero byte: see `trail.py` and `counted.py`
 
 Commits become visible in memory first (`publish`) and reach LevelDB a moment later, many at once: a thread of its own
 writes what has gathered, and what a crash takes from it comes back from the journal. A record that changed ten times
@@ -24,20 +23,20 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Final, TypeVar
 
 from pictact_actors import log
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
-from pictact_actors.model import codec
 from pictact_actors.model.keys import COUNTED
-from pictact_actors.storage.counted import PAIRS, Counted, loaded
-from pictact_actors.storage.engine import Changes, Entry
+from pictact_actors.storage.counted import Counted
+from pictact_actors.storage.engine import Changes
+from pictact_actors.storage.handle import Handle, Replay
 from pictact_actors.storage.leveldb import Cursor, Database
 from pictact_actors.storage.merge import merged, under
-from pictact_actors.threads import let_others_finish
+from pictact_actors.storage.position import Position
+from pictact_actors.threads import HERE, let_others_finish, undisturbed
 
-_APPLIED = b"\0applied"
 _FIRST_KEY = "\1"
 _MISSING: Final = object()
 _GATHER_S = 0.25
@@ -60,9 +59,6 @@ _STALL_S = 5.0
 """How long a full backlog may hold the committer up."""
 
 T = TypeVar("T")
-Pairs = list[tuple[str, bytes | None]]
-Replay = Callable[[int], Iterable[Entry]]
-"""Gives the journal's entries from a sequence number on."""
 
 
 class State:
@@ -78,8 +74,9 @@ class State:
     ) -> None:
         self._room = room_bytes
         self._open_database = open_database
-        self._database = open_database()
+        self._database, self._trail, self._counted = Handle.open(open_database, store_id)
         self._store_id = store_id
+        self._position: Position | None = None
         self._pending_max = pending_max
         self._replay = replay
         self._lock = threading.Condition()
@@ -89,21 +86,24 @@ class State:
         self._closing = False
         self._failure: str | None = None
         self._handle_failed = False
+        self._swap: Callable[[], None] | None = None
         self._counting = threading.Lock()
         self._uncounted: list[Changes] = []
-        try:
-            self.applied_seq = self._applied_in(self._database)
-            self._counted = loaded(self._database, self._database.cursor(PAIRS))
-        except BaseException:
-            self._database.close()
-            raise
-        self.seq = self.applied_seq
+        self.seq = self.applied_seq = self._trail.seq
         self._writer = threading.Thread(target=self._write_on, name="pictact-state", daemon=True)
 
-    def catch_up(self) -> int:
-        """Bring the state forward from the journal; return how many commits that took. Before `start`."""
+    @property
+    def position(self) -> Position | None:
+        """Where the journal goes on behind what LevelDB holds; None if that is not known."""
+        return self._trail.position
+
+    def catch_up(self, position: Position | None = None) -> int:
+        """Bring the state forward from the journal to its end, `position`; return how many commits that took.
+
+        Before `start`.
+        """
         replayed = 0
-        empty = self._database.get(_APPLIED) is None
+        empty = not self._trail.number
         for entry in self._replay(self.seq + 1):
             self._active.update(entry.changes)
             self._counted.take(entry, first=empty and not entry.seq)
@@ -111,15 +111,17 @@ class State:
             replayed += 1
             if len(self._active) >= self._pending_max:
                 self._flush()
-        self._flush()
+        self._position = position
+        if self._active or position != self._trail.position:
+            self._flush()
         return replayed
 
     def start(self) -> None:
         """Start following what is published."""
         self._writer.start()
 
-    def publish(self, changes: Iterable[Changes], seq: int, size_bytes: int = 0) -> None:
-        """Make the changes of a commit group visible, about so many bytes. The committer's."""
+    def publish(self, changes: Iterable[Changes], position: Position, size_bytes: int = 0) -> None:
+        """Make the changes of a commit group visible, up to a position, about so many bytes. The committer's."""
         with self._lock:
             self._active_bytes += size_bytes
             wake = not self._active
@@ -129,7 +131,7 @@ class State:
                     if key.startswith(COUNTED):
                         self._uncounted.append(change)
                         break
-            self.seq = seq
+            self._position, self.seq = position, position.seq
             if wake or self._is_much():
                 self._lock.notify_all()
 
@@ -166,11 +168,19 @@ class State:
                 return database.get(key.encode())
             except StoreClosed:
                 self._await_another(database)
+            except StoreDamaged as damage:
+                self._await_another(database, damage)
 
     def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Iterate the pairs under a prefix as they are now, in key order, behind `after`."""
         pending, cursor = self._pinned(prefix, after)
         return merged(((key.decode(), value) for key, value in cursor), pending)
+
+    def pinned(self, low: str) -> tuple[int, Iterator[tuple[str, bytes]]]:
+        """Return the last published commit, and all pairs from a key on as they are right after it."""
+        with self._lock:
+            found = self.scan("", low.removesuffix("\0") or None)
+            return self.seq, dropwhile(lambda pair: pair[0] < low, found)
 
     def rank(self, prefix: str, key: str) -> int:
         """Return how many keys under a counted prefix come before `key`."""
@@ -202,8 +212,10 @@ class State:
             self._lock.wait_for(lambda: self._has_written(seq) or self._closing or self._failure is not None, timeout_s)
             if self._closing or not self._has_written(seq):
                 return False
-            database = self._database
+            database, trail = self._database, self._trail
+        number = trail.number
         database.settle()
+        trail.settled(number)
         return self._database is database and self._failure is None
 
     def _has_written(self, seq: int) -> bool:
@@ -212,6 +224,27 @@ class State:
     def compact(self, low: str, high: str | None) -> None:
         """Have LevelDB give back the space of what was deleted between two keys."""
         self._database.compact(low.encode(), None if high is None else high.encode())
+
+    def verify(self, until_s: float) -> bool:
+        """Read LevelDB until a `monotonic()`, to see that it passes its checksums; say whether that was all of it."""
+        return self._database.verify(until_s)
+
+    def is_at(self, position: Position) -> bool:
+        """Whether LevelDB has everything up to a position, and nothing is pending or went wrong."""
+        return self._failure is None and not self.pending() and self._trail.position == position
+
+    def replace(self, swap: Callable[[], None], seq: int, timeout_s: float) -> bool:
+        """Go on with a database that holds the commits up to `seq`: `swap`, repeatable, puts it in this one's place.
+
+        False if the state closes before, or that takes longer.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: self.seq >= seq, timeout_s):
+                return False
+            self._swap = swap
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: self._swap is None or self._closing, timeout_s)
+            return self._swap is None
 
     @property
     def failure(self) -> str | None:
@@ -231,7 +264,7 @@ class State:
             self._writer.join()
         self._database.close()
 
-    def _pinned(self, prefix: str, after: str | None) -> tuple[Pairs, Cursor]:
+    def _pinned(self, prefix: str, after: str | None) -> tuple[list[tuple[str, bytes | None]], Cursor]:
         """Return what is pending under a prefix, and a cursor on the rest, of one moment."""
         start = _FIRST_KEY if after is None else after
         while True:
@@ -247,7 +280,8 @@ class State:
     def _ask(self, question: Callable[[Counted], T]) -> T:
         """Ask the counts of what is published now. Raises `StoreDamaged`, `StoreClosed`."""
         while True:
-            self._bring_counts_forward()
+            if self._uncounted:
+                undisturbed(self._fold)
             with self._counting:
                 database = self._database
                 try:
@@ -256,63 +290,48 @@ class State:
                     pass
             self._await_another(database)
 
-    def _bring_counts_forward(self) -> None:
-        """Fold what was published into the counts; not in the main thread, where a signal may interrupt it half way."""
-        if not self._uncounted:
-            return
-        if threading.current_thread() is threading.main_thread():
-            folding = threading.Thread(target=self._fold, name="pictact-counts", daemon=True)
-            folding.start()
-            folding.join()
-        else:
-            self._fold()
-
     def _fold(self) -> None:
+        """Fold what was published into the counts."""
         with self._counting:
             with self._lock:
                 uncounted, self._uncounted = self._uncounted, []
             for changes in uncounted:
                 self._counted.fold(changes)
 
-    def _await_another(self, closed: Database) -> None:
-        """Wait for the database that takes the place of a closed one. Raises `StoreClosed` if none does."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._database is not closed or self._closing, _STALL_S)
-            if self._database is closed:
-                raise StoreClosed if self._closing else StoreClosed(f"the state cannot be opened: {self._failure}")
+    def _await_another(self, closed: Database, damage: StoreDamaged | None = None) -> None:
+        """Wait for the database that takes the place of a closed or damaged one; an actor does not wait for that.
 
-    def _applied_in(self, database: Database) -> int:
-        value = database.get(_APPLIED)
-        if value is None:
-            return 0
-        try:
-            applied = codec.loads(value)
-            seq, store_id = int(applied["seq"]), applied["store"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreDamaged(f"the state does not say what is in it: {error}") from error
-        if store_id != self._store_id:
-            raise StoreDamaged("the state belongs to another store")
-        return seq
+        Raises `StoreClosed`, or the damage, if none does.
+        """
+        with self._lock:
+            patience_s = 0.0 if damage and HERE.in_actor else _STALL_S
+            self._lock.wait_for(lambda: self._database is not closed or self._closing, patience_s)
+            if self._database is closed:
+                if damage is not None:
+                    raise damage
+                raise StoreClosed if self._closing else StoreClosed(f"the state cannot be opened: {self._failure}")
 
     def _write_on(self) -> None:
         let_others_finish()
         while self._wait_for_work():
             try:
                 self._require_room()
-                if self._handle_failed:
+                if self._handle_failed or self._swap:
                     self._reopen()
                 self._handle_failed = True  # until it has not
                 self._flush()
                 self._handle_failed = False
+                if self._trail.is_long:
+                    self.settle(self.applied_seq, 0)
             except Exception as error:  # noqa: BLE001 - whatever it was, the journal has everything and the writer goes on
                 self._fail(error)
 
     def _wait_for_work(self) -> bool:
         """Wait until something is pending; False when the state closes and nothing is, or nothing can be written."""
         with self._lock:
-            while not (self._closing or self._active or self._frozen):
+            while not (self._closing or self._active or self._frozen or self._swap):
                 self._lock.wait(_IDLE_S)
-            self._lock.wait_for(lambda: self._closing or self._is_much(), _GATHER_S)
+            self._lock.wait_for(lambda: self._closing or self._swap or self._is_much(), _GATHER_S)
             return not self._closing or (self._failure is None and bool(self._active or self._frozen))
 
     def _require_room(self) -> None:
@@ -324,12 +343,10 @@ class State:
                 raise StorageFull("the state has no room for what is pending")
 
     def _flush(self) -> None:
-        seq, counts = self._freeze()
-        if not self._frozen:
-            return
+        seq, position, counts = self._freeze()
         batch: dict[bytes, bytes | None] = {key.encode(): value for key, value in self._frozen.items()}
         batch.update(counts)
-        batch[_APPLIED] = codec.dumps({"seq": seq, "store": self._store_id})
+        batch.update(self._trail.next(seq, position))
         self._database.write(batch)
         with self._counting, self._lock:
             self.applied_seq = seq
@@ -338,8 +355,8 @@ class State:
             self._counted.written()
             self._lock.notify_all()
 
-    def _freeze(self) -> tuple[int, dict[bytes, bytes | None]]:
-        """Set apart what goes to LevelDB now; return the seq and the counts of that moment."""
+    def _freeze(self) -> tuple[int, Position | None, dict[bytes, bytes | None]]:
+        """Set apart what goes to LevelDB now; return the seq, the position and the counts of that moment."""
         with self._counting:
             with self._lock:
                 if not self._frozen:
@@ -347,11 +364,11 @@ class State:
                 elif self._failure is not None:
                     self._frozen, self._active = {**self._frozen, **self._active}, {}
                 self._active_bytes = 0 if not self._active else self._active_bytes
-                seq = self.seq
+                seq, position = self.seq, self._position
                 uncounted, self._uncounted = self._uncounted, []
             for changes in uncounted:
                 self._counted.fold(changes)
-            return seq, self._counted.freeze() if self._frozen else {}
+            return seq, position, self._counted.freeze()
 
     def _fail(self, error: Exception) -> None:
         """Note why nothing can be written, and wait a little. Everything stays pending until it works again."""
@@ -367,28 +384,17 @@ class State:
         """Go on with another handle, with what it lacks put below what is pending."""
         self._database.require_room()
         self._database.close()
-        database = self._open_database()
+        if self._swap is not None:
+            self._swap()
+        handle = Handle.open(self._open_database, self._store_id)
         with self._counting:
             with self._lock:
                 published, counted_too = self.seq, len(self._uncounted)
-            try:
-                lost, counted = self._lost_by(database, published)
-            except BaseException:
-                database.close()
-                raise
+            lost = handle.lacking(self._replay, published)
             with self._lock:
                 self._frozen = {**lost, **self._frozen, **self._active}
                 self._active, self._active_bytes = {}, 0
-                self._database, self._counted = database, counted
+                self._database, self._trail, self._counted = handle
+                self._swap = None
                 del self._uncounted[:counted_too]
                 self._lock.notify_all()
-
-    def _lost_by(self, database: Database, published: int) -> tuple[dict[str, bytes | None], Counted]:
-        """Return what was published and is not in a reopened database although it was written, and all counts."""
-        lost, counted = dict[str, bytes | None](), loaded(database, database.cursor(PAIRS))
-        for entry in self._replay(self._applied_in(database) + 1):
-            if entry.seq > published:  # durable, but not for readers yet
-                break
-            lost.update(entry.changes)
-            counted.take(entry)
-        return lost, counted

@@ -16,13 +16,15 @@ class Usage(NamedTuple):
     base_bytes: int = 0
     archive_bytes: int = 0
     ballast_bytes: int = 0
+    backup_bytes: int = 0
+    damaged_bytes: int = 0
     base_seq: int = 0
     """The last commit that is not kept one by one any more; 0 while all are."""
 
     @property
     def size_bytes(self) -> int:
         """All of it."""
-        return sum(self[:5])
+        return sum(self[:7])
 
 
 def size_of(directory: Path) -> int:

@@ -15,7 +15,7 @@ from pictact_actors.cli import program
 
 COMMANDS = [
     *("play", "replay", "leaderboard", "player", "get", "log", "check"),
-    *("audit", "cleanup", "stats", "export", "import"),
+    *("audit", "cleanup", "backup", "restore", "stats", "export", "import"),
 ]
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
@@ -30,6 +31,14 @@ CONFIG = StoreConfig(
     match_expiry_s=PERIOD_S_MAX,
 )
 """Small files, so that segments roll and tables are compacted while children are killed; and matches that stay."""
+FOLDING = replace(
+    CONFIG,
+    journal_segment_bytes=16 * 1024,
+    journal_bytes_max=64 * 1024,
+    state_buffer_bytes=64 * 1024,
+    cleanup_interval_s=0.02,
+)
+"""Still smaller files, of which the old ones are folded into the base and compacted all the time."""
 Questions = tuple[tuple[str, ...], bool]
 """The matches to be shown after opening, and whether to check everything."""
 
@@ -130,11 +139,12 @@ class ReportingStore(Store):
 
     report: Report
     questions: Questions = ((), False)
+    config: StoreConfig = CONFIG
 
     @classmethod
     def open(cls, *args: Any, **options: Any) -> Self:
         cls.report.send("opening")
-        store = super().open(*args, **{**options, "config": CONFIG})
+        store = super().open(*args, **{**options, "config": cls.config})
         posts, everything = cls.questions
         problems = store.check() if everything else []
         cls.report.send("opened", {post_id: seen_in(store, post_id) for post_id in posts}, problems, _imported(store))
@@ -146,10 +156,11 @@ class ReportingStore(Store):
         return [ReportedReply(reply, message, self.report) for reply, message in zip(replies, listed, strict=True)]
 
 
-def reporting(report: Report, questions: Questions) -> type[ReportingStore]:
+def reporting(report: Report, questions: Questions, config: StoreConfig = CONFIG) -> type[ReportingStore]:
     """The store of this child."""
     ReportingStore.report = report
     ReportingStore.questions = questions
+    ReportingStore.config = config
     return ReportingStore
 
 

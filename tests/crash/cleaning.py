@@ -76,7 +76,7 @@ def live(store: Store) -> Counter[Any]:
 def archived(path: Path) -> Counter[Any]:
     """The details in the archive, read as anybody would; there must be nothing else in it."""
     found: Counter[Any] = Counter()
-    for file in sorted((path / "archive").iterdir()) if (path / "archive").exists() else ():
+    for file in sorted(at for at in (path / "archive").glob("*") if at.is_file()):
         assert file.name.endswith(".jsonl.gz"), f"{file.name} was left behind"
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for at in map(json.loads, lines):

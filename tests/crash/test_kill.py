@@ -10,164 +10,43 @@ from __future__ import annotations
 import json
 import logging
 import random
-import signal
-from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
-from children import CONFIG, Child, open_and_write
-from expected import PostLedger, ledgers_of, plain, seen_in
-from workloads import HOSTS, IMPORTED_POSTS, IMPORTED_USERS, WINDOW_MAX, commands_of, live, replay
+from children import CONFIG, FOLDING, Child, open_and_write
+from expected import plain
+from killer import Killer, evening_streams, kill_an_evening
+from workloads import WINDOW_MAX, replay
 
-from pictact_actors import AddTrophy, CreateMatch, Store
+from pictact_actors import CreateMatch, Store, StoreConfig
 from pictact_actors.cli.gamelog import Message, messages
 from pictact_actors.cli.lines import read_lines
-from pictact_actors.model.commands import Command
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 LOG, OFFICIAL = DATA / "f1-1991-2012.jsonl", DATA / "f1-1991-2012.expected.json"
-OPENING_S = 0.015
-LIVING_S = 0.06
-FULL_CHECK_EVERY = 10
-
-
-class Killer:
-    """Kills children at moments of a seed, and keeps the account of what they acknowledged."""
-
-    def __init__(self, streams: Sequence[Sequence[Command]], in_flight: int, acknowledgements_max: int) -> None:
-        self.seed = random.getrandbits(32)
-        logging.getLogger(__name__).warning("seed %d", self.seed)
-        self.rng = random.Random(self.seed)
-        self.streams = streams
-        self.ledgers = ledgers_of(streams)
-        self.in_flight = in_flight
-        self.acknowledgements_max = acknowledgements_max
-        self.acknowledged: set[str | None] = set()
-        self.imported = 0
-        self.kills = self.verified = 0
-        self._places = _places(self.ledgers)
-        self._frontiers = [0] * len(streams)
-
-    def frontiers(self) -> list[int]:
-        """The first command of each stream that is not known to be there."""
-        for number, stream in enumerate(self.streams):
-            while self._frontiers[number] < len(stream) and self._known(stream[self._frontiers[number]]):
-                self._frontiers[number] += 1
-        return self._frontiers
-
-    def questions(self) -> tuple[tuple[str, ...], bool]:
-        """The matches in which something happened lately; now and then all of them."""
-        everything = self.kills % FULL_CHECK_EVERY == 0
-        flying = [
-            command
-            for stream, start in zip(self.streams, self.frontiers(), strict=True)
-            for command in stream[max(0, start - self.acknowledgements_max) : start + self.in_flight]
-        ]
-        posts = {getattr(command, "post_id", None) for command in flying}
-        return tuple(post_id for post_id in self.ledgers if everything or post_id in posts), everything
-
-    def kill(self, child: Child) -> None:
-        """Let a child live for a while, kill it, and take note of everything that it reported."""
-        self.kills += 1
-        how = self.rng.choice(("opening", "time", "acknowledgements", "acknowledgements"))
-        with child:
-            if self._lives_until(child, "opening") and how == "opening":
-                self._watch(child, self.rng.uniform(0, OPENING_S), 0)
-            elif self._lives_until(child, "opened"):
-                count = self.rng.randint(1, self.acknowledgements_max) if how == "acknowledgements" else 0
-                self._watch(child, self.rng.uniform(0, LIVING_S) if how == "time" else 20.0, count)
-            for event in child.killed():
-                self._note(event)
-            assert child.signal in (0, signal.SIGKILL)
-
-    def verify(self, store: Store) -> None:
-        """Hold a whole store against the account."""
-        assert store.check() == []
-        for post_id, ledger in self.ledgers.items():
-            ledger.verify(seen_in(store, post_id), self.in_flight)
-        for stream in self.streams:
-            for command in stream:
-                if command.request_id in self.acknowledged and isinstance(command, AddTrophy):
-                    assert command.trophy in store.lifetime(command.user).trophies
-
-    def _known(self, command: Command) -> bool:
-        return command.request_id in self.acknowledged
-
-    def _lives_until(self, child: Child, name: str) -> bool:
-        for event in child.events():
-            self._note(event)
-            if event[0] == name:
-                return True
-        return False
-
-    def _watch(self, child: Child, for_s: float, acknowledgements: int) -> None:
-        for event in child.events(for_s):
-            self._note(event)
-            acknowledgements -= event[0] == "acknowledged"
-            if not acknowledgements:
-                return
-
-    def _note(self, event: tuple[Any, ...]) -> None:
-        match event:
-            case ("acknowledged", str(request_id), answer):
-                self._acknowledge(request_id, answer)
-            case ("opened", seen, problems, imported):
-                self._verify(seen, problems, imported)
-
-    def _acknowledge(self, request_id: str, answer: object) -> None:
-        self.acknowledged.add(request_id)
-        if request_id.startswith("import/"):
-            self.imported = int(request_id.removeprefix("import/"))
-        elif request_id in self._places:
-            ledger, place = self._places[request_id]
-            ledger.acknowledge(place, answer)
-
-    def _verify(self, seen: dict[str, Any], problems: list[Any], imported: dict[str, int]) -> None:
-        assert problems == []
-        for post_id, shown in seen.items():
-            self.ledgers[post_id].verify(shown, self.in_flight)
-            self.verified += 1
-        if imported or self.imported:
-            assert len(imported) == len(IMPORTED_POSTS) + len(IMPORTED_USERS)
-            (number,) = set(imported.values())
-            assert self.imported <= number <= self.imported + WINDOW_MAX
-
-
-def _places(ledgers: dict[str, PostLedger]) -> dict[str | None, tuple[PostLedger, int]]:
-    return {
-        command.request_id: (ledger, place)
-        for ledger in ledgers.values()
-        for place, command in enumerate(ledger.commands)
-    }
 
 
 # -- a live evening
 
 
-def kill_an_evening(path: Path, kills: int) -> None:
-    script_seed = random.getrandbits(32)
-    logging.getLogger(__name__).warning("script seed %d", script_seed)
-    streams = [list(islice(commands_of(script_seed, host), 60 * kills)) for host in range(HOSTS)]
-    killer = Killer(streams, in_flight=WINDOW_MAX, acknowledgements_max=60)
-    for _ in range(kills):
-        args = (killer.questions(), script_seed, killer.frontiers(), killer.imported)
-        killer.kill(Child(live, path, *args))
-    with Store.open(path, config=CONFIG, create=False) as store:
-        killer.verify(store)
-    assert killer.verified > kills
-    assert len(killer.acknowledged) > kills
+def kill(path: Path, kills: int, config: StoreConfig) -> None:
+    seed = random.getrandbits(32)
+    killer = Killer(evening_streams(seed, 60 * kills), in_flight=WINDOW_MAX, acknowledgements_max=60)
+    kill_an_evening(killer, seed, path, kills, config)
 
 
-def test_a_killed_evening_keeps_what_it_acknowledged_and_nothing_by_halves(tmp_path: Path) -> None:
-    kill_an_evening(tmp_path / "game-data", 130)
+@pytest.mark.parametrize("evening", [1, 2])  # a long one would take longer over each kill
+@pytest.mark.parametrize("config", [CONFIG, FOLDING], ids=["plain", "folding"])
+def test_a_killed_evening_keeps_what_it_acknowledged_and_nothing_by_halves(
+    tmp_path: Path, config: StoreConfig, evening: int
+) -> None:
+    kill(tmp_path / f"evening-{evening}", 85, config)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
 def test_an_evening_killed_thousands_of_times_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    kill_an_evening(tmp_path / "game-data", 4_000)
+    kill(tmp_path / "game-data", 4_000, CONFIG)
 
 
 # -- a replay

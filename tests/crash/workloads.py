@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from children import Questions, Report, reporting
+from children import CONFIG, FOLDING, PATIENCE_S, Questions, Report, reporting
+from games import POST, begin, play
 
-from pictact_actors import Lifetime, Match, Score
+from pictact_actors import Lifetime, Match, Score, Store, StoreConfig
 from pictact_actors.cli import opening, program
 from pictact_actors.cli.evening import Evening, host_steps
 from pictact_actors.model.commands import Command, PutMany
@@ -22,6 +23,7 @@ WINDOW_MAX = 8
 IMPORTED_POSTS = tuple(f"import_{number}" for number in range(4))
 IMPORTED_USERS = tuple(f"import_{number}" for number in range(3))
 NOW = 1_700_000_000.0
+PLAYERS = tuple(f"player{number}" for number in range(20))
 
 
 def evening_of(seed: int) -> Evening:
@@ -62,9 +64,17 @@ def imports(numbers: range) -> Iterator[Command]:
     return (import_number(number) for number in numbers)
 
 
-def live(report: Report, path: Path, questions: Questions, seed: int, starts: list[int], imported: int) -> None:
+def live(
+    report: Report,
+    path: Path,
+    questions: Questions,
+    seed: int,
+    starts: list[int],
+    imported: int,
+    config: StoreConfig = CONFIG,
+) -> None:
     """Go on with an evening where it was left, each host at its own place."""
-    store = reporting(report, questions).open(path)
+    store = reporting(report, questions, config).open(path)
     rng = random.Random()  # how commands share a hand-over is not part of the script
     scripts = [islice(commands_of(seed, host), start, None) for host, start in enumerate(starts)]
     scripts.append(imports(range(imported + 1, imported + 50)))
@@ -92,3 +102,44 @@ def replay(report: Report, path: Path, questions: Questions, log: Path) -> None:
         program.main(["replay", str(log), "--data", str(path), "--hosts", "8"])
     except SystemExit as end:  # the end of every command
         assert not end.code  # noqa: PT017 - the child tells why it failed
+
+
+def complete_matches(report: Report, path: Path, first: int) -> None:
+    """Play matches to their end, one after the other."""
+    store = Store.open(path, config=CONFIG)
+    report.send("opened")
+    for number in count():
+        post_id = f"t3_{first}_{number}"
+        begin(store, post_id)
+        play(store, {player: place for place, player in enumerate(PLAYERS)}, post_id)
+        store.complete_match(post_id, trophies={PLAYERS[-1]: [post_id]})
+        report.send("completed", post_id)
+
+
+def completed_in(store: Store) -> int:
+    """How many matches are completed: each has a place in the history of all its players, the others have none."""
+    completed = {post_id for post_id in map(_post_of, store.scan("match:")) if store.match(post_id).status != "active"}
+    for player in PLAYERS if completed else ():
+        shown = store.player(player)
+        assert {played.post_id for played in shown.matches} == completed
+        assert shown.lifetime.matches_played == len(completed)
+        assert set(shown.lifetime.trophies) == (completed if player == PLAYERS[-1] else set())
+    return len(completed)
+
+
+def _post_of(pair: tuple[str, Any]) -> str:
+    return pair[0].partition(":")[2]
+
+
+def write_and_close(report: Report, path: Path) -> None:
+    """Write a little more, so that segments are rolled and folded too, and close the store."""
+    store = Store.open(path, config=FOLDING)
+    if not store.get_many([f"match:{POST}"]):
+        begin(store)
+    for _ in range(20):
+        store.award_points(POST, "ann", 1)
+        report.send("acknowledged")
+    report.send("closing")
+    store.close()
+    report.send("closed")
+    threading.Event().wait(PATIENCE_S)

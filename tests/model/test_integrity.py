@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pytest
 from world import NOW, World
 
 from pictact_actors.model.commands import AddTrophy, AwardPoints, CloseRound, CreateRound, RecordAnalytics
-from pictact_actors.model.integrity import flaws
+from pictact_actors.model.indexes import index_keys
+from pictact_actors.model.integrity import Indexes, flaws
 from pictact_actors.model.records import (
     Analytics,
     AnsweredRequest,
@@ -72,3 +75,43 @@ def test_whatever_the_commands_write_agrees_with_itself(world: World) -> None:
         world.expire(post)
         world.now += 1
     assert list(flaws(world.records.items())) == []
+
+
+# -- indexes
+
+PLAYERS: dict[str, Record] = {f"lifetime:u{n}": Lifetime(f"u{n}") for n in range(50)}
+SHARING: dict[str, Record] = {
+    f"request:lifetime:ann:r{n}": AnsweredRequest("lifetime", "ann", f"r{n}", created_at=NOW) for n in range(2)
+}
+
+
+def index_flaws(found: Callable[[list[str]], Iterable[str]], records: dict[str, Record]) -> list[tuple[str, str]]:
+    keys = list(found(sorted({key for record in records.values() for key in index_keys(record)})))
+    indexes = Indexes(lambda: keys, records.items)
+    return [
+        (flaw.key, flaw.detail.partition(",")[0]) for flaw in flaws(records.items(), indexes) if flaw.kind == "index"
+    ]
+
+
+@pytest.mark.parametrize("records", [PLAYERS, SHARING], ids=["of their own", "shared"])
+def test_an_index_key_that_is_missing_is_named(records: dict[str, Record]) -> None:
+    assert index_flaws(lambda keys: keys, records) == []
+    for gone in {key for record in records.values() for key in index_keys(record)}:
+        told = index_flaws(lambda keys, gone=gone: [key for key in keys if key != gone], records)
+        assert told == [(gone, "is missing from the index")]
+
+
+def test_an_index_key_that_no_record_leads_to_is_named() -> None:
+    (stranger,) = index_keys(Match("p", "active"))
+    assert index_flaws(lambda keys: [*keys, stranger], PLAYERS) == [(stranger, "is in the index")]
+
+
+def test_a_shared_index_key_may_outlive_its_records() -> None:
+    (shared,) = index_keys(SHARING["request:lifetime:ann:r0"])
+    assert index_flaws(lambda keys: [*keys, shared], PLAYERS) == []
+
+
+def test_one_key_for_another_is_not_taken_for_balance() -> None:
+    (stranger,) = index_keys(Match("p", "active"))
+    told = index_flaws(lambda keys: [stranger, *keys[1:]], PLAYERS)
+    assert {detail for _, detail in told} == {"is missing from the index", "is in the index"}

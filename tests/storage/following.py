@@ -11,6 +11,7 @@ from waiting import until
 from pictact_actors.storage import leveldb
 from pictact_actors.storage.engine import Entry
 from pictact_actors.storage.leveldb import Database
+from pictact_actors.storage.position import Position
 from pictact_actors.storage.state import State
 
 STORE_ID = b"store id 16 long"
@@ -79,11 +80,15 @@ class Following:
     def entries(self, from_seq: int) -> Iterator[Entry]:
         return iter(self.journal[from_seq - 1 :])
 
-    def note(self, *changes: Mapping[str, bytes | None]) -> int:
+    def note(self, *changes: Mapping[str, bytes | None]) -> Position:
         """Take a commit group into the journal, without publishing it."""
         for change in changes:
             self.journal.append(Entry(len(self.journal) + 1, 0.0, "put_many", None, change))
-        return len(self.journal)
+        return self.position()
+
+    def position(self) -> Position:
+        """The end of the journal."""
+        return Position(len(self.journal), 0.0, 0.0, b"chain", 1, len(self.journal))
 
     def publish(self, *changes: Mapping[str, bytes | None]) -> None:
         self.state.publish(changes, self.note(*changes))
@@ -95,7 +100,7 @@ class Following:
         """Close and open again; return how many commits were brought forward."""
         self.state.close()
         self.state = self.opened()
-        return self.state.catch_up()
+        return self.state.catch_up(self.position())
 
     def fail(self, changes: Mapping[str, bytes | None] | None = None) -> None:
         """Let the next write fail and wait until the state has noticed."""

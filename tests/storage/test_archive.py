@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from faulty import BROKEN, FULL, FaultyOs, faulty_os
 
 from pictact_actors.errors import StorageFull, StoreDamaged
 from pictact_actors.storage import archive as archives
-from pictact_actors.storage import segment
+from pictact_actors.storage import segment, twins
 from pictact_actors.storage.archive import Archive
 
 T0 = 1_700_000_000.0
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
-    return faulty_os(monkeypatch, archives, segment)
+    return faulty_os(monkeypatch, archives, segment, twins)
 
 
 def lines(count: int) -> Iterator[dict[str, Any]]:
@@ -41,7 +42,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def names(path: Path) -> list[str]:
-    return sorted(file.name for file in path.iterdir())
+    return sorted(file.name for file in path.iterdir() if file.name != "copies")
 
 
 def finished(path: Path, *, at: float = T0, count: int = 3) -> Path:
@@ -110,18 +111,22 @@ def test_the_same_lines_make_the_same_file(tmp_path: Path) -> None:
 
 
 def test_a_file_is_durable_before_it_is_read_back(path: Path, disk: FaultyOs) -> None:
-    """Its contents before it has its name, and then its name and that of the directory."""
+    """Its contents before it has its name, and its copy; and then its name and that of the directory."""
     archive = Archive(path)
     name = archive.write(T0, lines(3))
-    assert disk.calls == ["fsync"]
+    assert disk.calls[0] == "fsync"
+    written = disk.calls.count("fsync")
     next(iter(archive.lines(name)))
-    assert disk.calls.count("fsync") == 3
+    assert disk.calls.count("fsync") == written + 2
 
 
+@pytest.mark.parametrize("passing", range(4))
 @pytest.mark.parametrize("code", [FULL, BROKEN])
-def test_a_disk_that_fails_leaves_no_file_and_the_next_one_works(path: Path, disk: FaultyOs, code: int) -> None:
+def test_a_disk_that_fails_leaves_no_file_and_the_next_one_works(
+    path: Path, disk: FaultyOs, code: int, passing: int
+) -> None:
     archive = Archive(path)
-    disk.fail("fsync", code)
+    disk.fail("fsync", code, passing=passing)
     with pytest.raises(StorageFull if code == FULL else OSError):
         archive.write(T0, lines(3))
     assert (names(path), archive.pending) == ([], ())
@@ -139,19 +144,66 @@ def test_lines_that_cannot_be_had_leave_no_file(path: Path) -> None:
     assert names(path) == []
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "text"])
-def test_a_damaged_file_is_found(path: Path, harm: str) -> None:
-    file = finished(path, count=500)
-    whole = file.read_bytes()
-    damaged = {
+def damaged(whole: bytes, harm: str) -> bytes:
+    return {
         "flip": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:],
         "cut": whole[:-9],
         "empty": b"",
         "text": gzip.compress(b"not what we write\n"),
-    }
-    file.write_bytes(damaged[harm])
-    (problem,) = Archive(path).check()
+    }[harm]
+
+
+HARMS = ["flip", "cut", "empty", "text"]
+each_harm = pytest.mark.parametrize("harm", HARMS)
+
+
+@each_harm
+def test_a_damaged_file_is_found_if_its_copy_is_damaged_too(path: Path, harm: str) -> None:
+    file = finished(path, count=500)
+    whole = file.read_bytes()
+    for one in (file, path / "copies" / FIRST):
+        one.write_bytes(damaged(whole, harm))
+    archive = Archive(path)
+    (problem,) = archive.check()
     assert (problem.kind, problem.key) == ("archive", FIRST)
+
+
+@each_harm
+@pytest.mark.parametrize("which", ["", "copies"])
+def test_a_file_and_its_copy_are_mended_from_each_other(path: Path, harm: str, which: str) -> None:
+    file = finished(path, count=500)
+    whole = file.read_bytes()
+    (path / which / FIRST).write_bytes(damaged(whole, harm))
+    archive = Archive(path)
+    assert len(archive.mended) == 1
+    assert file.read_bytes() == (path / "copies" / FIRST).read_bytes() == whole
+    assert (list(archive.check()), Archive(path).mended) == ([], [])
+
+
+@each_harm
+def test_the_check_mends_what_was_damaged_while_it_was_open(path: Path, harm: str) -> None:
+    file = finished(path, count=500)
+    archive = Archive(path)
+    whole = file.read_bytes()
+    file.write_bytes(damaged(whole, harm))
+    assert list(archive.check()) == []
+    assert file.read_bytes() == whole
+
+
+def test_a_missing_file_comes_back_as_pending(path: Path) -> None:
+    file = finished(path)
+    file.unlink()
+    archive = Archive(path)
+    assert (archive.pending, len(archive.mended)) == ((FIRST,), 1)
+    archive.finish(FIRST)
+    assert read(file) == list(lines(3))
+
+
+def test_an_archive_without_copies_gets_them_in_silence(path: Path) -> None:
+    finished(path)
+    shutil.rmtree(path / "copies")
+    assert Archive(path).mended == []
+    assert (path / "copies" / FIRST).exists()
 
 
 def test_a_pending_file_that_does_not_read_is_kept_for_people(path: Path) -> None:

@@ -16,7 +16,7 @@ from faulty import FULL, Killed, faulty_os
 
 from pictact_actors import NotAStore, StorageFull, StoreDamaged, StoreLocked
 from pictact_actors.storage import directory as directory_module
-from pictact_actors.storage import leveldb, segment
+from pictact_actors.storage import identity, leveldb, segment
 from pictact_actors.storage.directory import Directory
 from pictact_actors.storage.journal import Journal
 
@@ -53,7 +53,9 @@ def snapshot(path: Path) -> dict[str, bytes | None]:
 
 def test_a_new_directory_says_what_it_is(path: Path) -> None:
     store_id = created(path)
-    assert json.loads((path / "STORE").read_bytes()) == {"format": 1, "store": store_id.hex(), "createdAt": NOW}
+    said = json.loads((path / "STORE").read_bytes())
+    assert len(said.pop("crc32c")) == 8
+    assert said == {"format": 1, "store": store_id.hex(), "createdAt": NOW}
     assert {entry.name for entry in path.iterdir()} == {"STORE", "LOCK", "journal", "state"}
 
 
@@ -90,7 +92,7 @@ class Steps:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
         self.left = last
-        for module in (directory_module, segment, leveldb):
+        for module in (directory_module, identity, segment, leveldb):
             disk = faulty_os(monkeypatch, module)
             for name in ("open", "fsync", "pwrite", "posix_fallocate", "ftruncate"):
                 monkeypatch.setattr(disk, name, self._counted(getattr(os, name)), raising=False)
@@ -148,7 +150,7 @@ def test_a_creation_that_is_interrupted_again_and_again_ends_well(path: Path, st
     ("module", "call", "passing"),
     [
         (directory_module, "open", 0),
-        (directory_module, "fsync", 0),
+        (identity, "fsync", 0),
         (segment, "pwrite", 1),  # the name of the holder may be missing, the identity may not
         (segment, "pwrite", 2),
         (segment, "posix_fallocate", 0),
@@ -202,13 +204,46 @@ def test_a_directory_of_something_else_is_refused_and_untouched(path: Path, file
     assert snapshot(path) == before
 
 
-def test_a_store_that_lost_its_identity_is_damage_and_untouched(path: Path) -> None:
-    created(path)
+LOST = [None, b"", b"{", b"[]", bytes(100), b'{"format": 1}', b'{"format": 1, "store": "00", "createdAt": 1}']
+
+
+@pytest.mark.parametrize("content", LOST, ids=range(len(LOST)))
+@pytest.mark.parametrize("create", [True, False])
+def test_a_lost_identity_is_found_out_from_the_journal(path: Path, content: bytes | None, *, create: bool) -> None:
+    store_id = created(path)
     (path / "STORE").unlink()
+    if content is not None:
+        (path / "STORE").write_bytes(content)
     before = snapshot(path)
-    for create in (True, False):
-        with pytest.raises(StoreDamaged, match="STORE is missing"):
-            opened(path, create=create)
+    directory = opened(path, create=create)
+    assert (directory.store_id, directory.identity.lost is None, snapshot(path)) == (store_id, False, before)
+    directory.identity.mend(path)
+    directory.release()
+    assert opened(path).identity == (store_id, 0.0, None)
+
+
+def test_an_identity_without_a_checksum_that_no_other_file_knows_is_lost(path: Path) -> None:
+    store_id = created(path)
+    other = {"format": 1, "store": bytes(16).hex(), "createdAt": NOW}
+    (path / "STORE").write_text(json.dumps(other))
+    assert opened(path).store_id == store_id
+
+
+def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
+    created(path)
+    shown = {"format": 2, "store": bytes(16).hex(), "createdAt": NOW}
+    (path / "STORE").write_text(json.dumps({**shown, "crc32c": identity._checksum(shown)}))
+    with pytest.raises(StoreDamaged, match="has format 2"):
+        opened(path)
+
+
+def test_a_store_that_nobody_can_name_is_refused_and_untouched(path: Path) -> None:
+    created(path)
+    for file in (path / "STORE", path / "journal" / "0000000001.journal"):
+        file.write_bytes(b"")
+    before = snapshot(path)
+    with pytest.raises(StoreDamaged, match="no other file says which store this is"):
+        opened(path)
     assert snapshot(path) == before
 
 

@@ -1,0 +1,119 @@
+"""Scrubbing: everything that is stored is read again at a slow pace, and compared.
+
+    1. the layers of the base, and the segments of the journal that are full, frame by frame, against their chains
+    2. the state, one part of the base at a time, against what base and journal lead to
+
+A part is compared as of one moment, and pinned no longer than that takes. What came after the parts is kept in memory
+as a checksum a key: from the runs first, then from the journal, which is read on up to the moment of each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
+
+from pictact_actors.errors import StoreDamaged
+from pictact_actors.storage.bookmark import JournalBookmark
+from pictact_actors.storage.check import checksum, differences
+from pictact_actors.storage.engine import Problem
+from pictact_actors.storage.layer import read_layer
+from pictact_actors.storage.stack import Tile
+from pictact_actors.storage.state import State
+from pictact_actors.storage.truth import Truth
+
+Pace = Callable[[int], None]
+"""Told how many bytes were read; comes back when more may be read, or raises to end it."""
+_COMMITS = 256
+
+
+class Scrub:
+    """One pass over a store that goes on meanwhile. One thread's."""
+
+    def __init__(self, truth: Truth, state: State, pace: Pace) -> None:
+        self._truth = truth
+        self._state = state
+        self._pace = pace
+        self._seq = 0
+        self._low: str | None = ""
+        self._latest: dict[str, int | None] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        """Read everything once; yield what is wrong. Raises `EntriesGone` if it is slower than what is given up."""
+        for damage in (self._damage(self._read_layers), self._damage(self._read_segments)):
+            yield from damage
+        yield from self._damage(self._compare_state)
+
+    def _damage(self, read: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+        try:
+            yield from read()
+        except StoreDamaged as damage:
+            yield Problem("damage", "", damage.what)
+
+    def _read_layers(self) -> Iterator[Problem]:
+        for layer in self._truth.base.stack.layers():
+            pin = self._truth.base.pin()
+            if layer.path.exists():  # otherwise it was merged into another one
+                read_layer(layer.path, layer.store_id)
+                for pairs in layer.frames():
+                    self._pace(_size_of(pairs.items()))
+            del pin
+        yield from ()
+
+    def _read_segments(self) -> Iterator[Problem]:
+        for closed in self._truth.journal.closed():
+            pin = self._truth.base.pin()
+            if closed.header.number in self._truth.journal.numbers():
+                for listed in self._truth.journal.folded(closed):
+                    self._pace(sum(_size_of(changes.items()) for changes in listed))
+            del pin
+        yield from ()
+
+    def _compare_state(self) -> Iterator[Problem]:
+        stack = self._truth.base.stack
+        pin = self._truth.base.pin()
+        for run in stack.runs:
+            for pairs in run.frames():
+                self._note(pairs.items())
+        del pin
+        journal = JournalBookmark(self._truth.journal, stack.seq + 1, lambda: self._seq)
+        while self._low is not None:
+            pin, stack = self._truth.base.pin(), self._truth.base.stack
+            tile = next((tile for tile in stack.tiles if tile.high is None or self._low < tile.high), None)
+            self._seq, stored = self._state.pinned(self._low)
+            while entries := journal.read(_COMMITS):
+                for entry in entries:
+                    self._note(entry.changes.items())
+            yield from self._compare(tile, stored)
+            del pin
+
+    def _compare(self, tile: Tile | None, stored: Iterable[tuple[str, bytes]]) -> Iterator[Problem]:
+        """Compare the state from `_low` on, to the end of a part or of everything."""
+        low, high = self._low or "", None if tile is None else tile.high
+        written = {key: self._latest.pop(key) for key in list(self._latest) if high is None or key < high}
+        old = () if tile is None else (pair for pair in _values(tile.frames()) if pair[0] >= low)
+        here = takewhile(lambda pair: high is None or pair[0] < high, stored)
+        yield from differences(written, self._paced(old), self._paced(here))
+        self._low = high
+
+    def _note(self, changes: Iterable[tuple[str, bytes | None]]) -> None:
+        changes = list(changes)
+        for key, value in changes:
+            if self._low is not None and key >= self._low:
+                self._latest[key] = checksum(value)
+        self._pace(_size_of(changes))
+
+    def _paced(self, pairs: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        for pair in pairs:
+            yield pair
+            self._pace(len(pair[0]) + len(pair[1]))
+
+
+def _values(frames: Iterable[dict[str, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+    for pairs in frames:
+        for key, value in pairs.items():
+            if value is not None:
+                yield key, value
+
+
+def _size_of(changes: Iterable[tuple[str, bytes | None]]) -> int:
+    return sum(len(key) + len(value or b"") for key, value in changes)
