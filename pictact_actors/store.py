@@ -14,7 +14,7 @@ from pictact_actors import log
 from pictact_actors.backups import Backups
 from pictact_actors.clock import Clock, SystemClock
 from pictact_actors.config import StoreConfig
-from pictact_actors.errors import InvalidValue, NotFound, Quarantined
+from pictact_actors.errors import InvalidValue, NotFound, Quarantined, StoreDamaged
 from pictact_actors.janitor import CleanupReport, Janitor
 from pictact_actors.lifecycle import keep_track
 from pictact_actors.model import integrity, keys
@@ -301,10 +301,18 @@ class Store(Verbs):
         return self._runtime.engine.entries(from_seq)
 
     def check(self) -> list[Problem]:
-        """Compare everything with everything, as of one moment: records, sums, indexes, counts, journal, state."""
-        records, indexes, stored = self._runtime.committed.pinned()
-        flaws = [Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records, indexes)]
-        return [*flaws, *stored]
+        """Compare everything with everything, as of one moment: records, sums, indexes, counts, journal, state.
+
+        What cannot be read is a problem of kind "damage", and ends it.
+        """
+        problems: list[Problem] = []
+        try:
+            records, indexes, stored = self._runtime.committed.pinned()
+            problems += (Problem(flaw.kind, flaw.key, flaw.detail) for flaw in integrity.flaws(records, indexes))
+            problems += stored
+        except (StoreDamaged, OSError) as error:
+            problems.append(Problem("damage", "", str(error)))
+        return problems
 
     def backup(self, directory: str | os.PathLike[str] | None = None) -> BackupInfo:
         """Copy this moment into a directory while writes go on; by default the configured one. Returns when it is good.
@@ -338,10 +346,14 @@ class Store(Verbs):
         """Remove what is due at once, and report what that was. The store does it by itself now and then.
 
         Details of analytics go to the archive first: files of gzipped JSON Lines in `archive/` of the data directory. A
-        store in memory has none, and removes them. Raises `StorageFull` if only they could not be removed.
+        store in memory has none, and removes them. Raises `StorageFull` if only they could not be removed, and
+        `StoreDamaged` if the disk fails; what was not removed is removed the next time.
         """
         self._runtime.require_open()
-        return self._janitor.clean()
+        try:
+            return self._janitor.clean()
+        except OSError as error:
+            raise StoreDamaged(f"cleanup cannot go on: {error}") from error
 
     def audit(self, *, since: float | None = None, limit: int | None = None) -> Iterator[Audit]:
         """Yield what cleanup removed, when and why, in the order in which the removals began, from a time on (epoch s).

@@ -230,7 +230,7 @@ def verify_folding(outcome: Outcome, path: Path, image: Image) -> None:
 
 def verify_cleanup(outcome: Outcome, path: Path, image: Image) -> None:
     """Nothing that is due is seen again, and every detail is archived once."""
-    require_good(outcome, "OSError")
+    require_good(outcome)
     verify_cleaned(path, image.before)
 
 
