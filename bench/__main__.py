@@ -1,4 +1,6 @@
-"""`python -m bench`: the canonical workload, in about two minutes. `python -m bench scale`: boards of millions.
+"""`python -m bench`: the canonical workload, in about two minutes.
+
+`python -m bench scale`: boards of millions. `python -m bench recovery`: opening after a kill, and after damage.
 
 To profile one path: `python -m bench --only store --case pipelined --seconds 5`.
 """
@@ -14,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import machine, report, scale
+from bench import machine, recovery, report, scale
 from bench.series import Plan, Series, run_series
 from bench.subjects import SUBJECTS
 from bench.workload import CASES
@@ -25,6 +27,8 @@ ROUNDS = 5
 def main() -> int:
     if sys.argv[1:2] == ["scale"]:
         return scale.main(sys.argv[2:])
+    if sys.argv[1:2] == ["recovery"]:
+        return recovery.main(sys.argv[2:])
     options = _parser().parse_args()
     subjects = [subject for subject in SUBJECTS if not options.only or subject.NAME in options.only]
     cases = [case for case in CASES if not options.case or case.name in options.case]

@@ -301,10 +301,7 @@ class Store(Verbs):
         return self._runtime.engine.entries(from_seq)
 
     def check(self) -> list[Problem]:
-        """Compare everything with everything, as of one moment: records, sums, indexes, counts, journal, state.
-
-        What cannot be read is a problem of kind "damage", and ends it.
-        """
+        """Compare everything with everything, as of one moment; what cannot be read is a problem as well, the last."""
         problems: list[Problem] = []
         try:
             records, indexes, stored = self._runtime.committed.pinned()
@@ -347,7 +344,7 @@ class Store(Verbs):
 
         Details of analytics go to the archive first: files of gzipped JSON Lines in `archive/` of the data directory. A
         store in memory has none, and removes them. Raises `StorageFull` if only they could not be removed, and
-        `StoreDamaged` if the disk fails; what was not removed is removed the next time.
+        `StoreDamaged` if the disk fails.
         """
         self._runtime.require_open()
         try:
