@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from engines import PATIENCE_S
 
 from pictact_actors import AsyncStore, Match, Store, StoreConfig
+from pictact_actors.clock import monotonic
 
 
 def run(play: Callable[[AsyncStore], Coroutine[Any, Any, None]], path: Any = ":memory:", **limits: Any) -> None:
@@ -40,3 +41,15 @@ async def create(store: AsyncStore, post_id: str = "t3_a") -> Match:
 def off_loop(act: Callable[[], Any]) -> asyncio.Future[Any]:
     """Do something that blocks in a thread."""
     return asyncio.get_running_loop().run_in_executor(None, act)
+
+
+async def longest_gap(during: Awaitable[Any]) -> float:
+    """Beat as often as the loop lets us while something goes on; return the longest time between two beats, in s."""
+    work = asyncio.ensure_future(during)
+    gap, last = 0.0, monotonic()
+    while not work.done():
+        await asyncio.sleep(0.001)
+        now = monotonic()
+        gap, last = max(gap, now - last), now
+    await work
+    return gap

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from engines import PATIENCE_S, HeldEngine, HeldShard, drained
 from games import begin, points_of
-from loops import create, off_loop, run, run_on
+from loops import create, longest_gap, off_loop, run, run_on
 from opening import Opener
 
 from pictact_actors import AsyncStore, AwardPoints, Overloaded, RequestTimeout
-from pictact_actors.clock import monotonic
 
 GAP_S = 0.05
 """Longest time that an event loop may stand still."""
@@ -95,18 +94,6 @@ def still_heap() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-async def longest_gap(during: Awaitable[Any]) -> float:
-    """Beat as often as the loop lets us while something goes on; return the longest time between two beats, in s."""
-    work = asyncio.ensure_future(during)
-    gap, last = 0.0, monotonic()
-    while not work.done():
-        await asyncio.sleep(0.001)
-        now = monotonic()
-        gap, last = max(gap, now - last), now
-    await work
-    return gap
 
 
 async def assert_no_gap(work: Callable[[], Awaitable[Any]]) -> None:

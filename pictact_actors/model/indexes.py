@@ -17,7 +17,7 @@ Index keys have empty values, and only what is written here ever writes or remov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from pictact_actors.model import keys
@@ -79,12 +79,6 @@ def due_parts(key: str) -> tuple[str, float, str]:
     """Take such a key apart: basis, time, owner."""
     _, basis, time, owner = key.split(":", 3)
     return basis, float(time), owner
-
-
-def expected(records: Iterator[tuple[str, Record]]) -> Iterator[str]:
-    """Yield the index keys that some records should have; shared ones as often as they are shared."""
-    for _, record in records:
-        yield from index_keys(record)
 
 
 def _match_key(match: Match) -> str:

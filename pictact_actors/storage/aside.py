@@ -9,7 +9,6 @@ has the last REPORTS_MAX recoveries, one JSON object a line.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import deque
 from contextlib import suppress
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from pictact_actors import log
-from pictact_actors.storage.segment import sync_directory, write_all
+from pictact_actors.storage.segment import sync_directory, write_durably
 
 NAME: Final = "damaged"
 KEPT_MAX: Final = 16
@@ -68,12 +67,7 @@ class Aside:
         with suppress(OSError):
             self._path.mkdir(exist_ok=True)
             aside = self._path / f"{_REPORTS}.new"
-            fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                write_all(fd, lines, 0)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            write_durably(aside, lines)
             aside.rename(self._path / _REPORTS)
             sync_directory(self._path)
             sync_directory(self._path.parent)

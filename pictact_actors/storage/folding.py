@@ -16,6 +16,7 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 
 from pictact_actors import log
@@ -23,7 +24,7 @@ from pictact_actors.config import StoreConfig
 from pictact_actors.errors import StorageFull
 from pictact_actors.storage.base import Base
 from pictact_actors.storage.journal import Closed, Journal
-from pictact_actors.storage.layer import Covers, Layer, Next
+from pictact_actors.storage.layer import Covers, Layer, LayerWriter, Next
 from pictact_actors.storage.merge import sorted_pieces
 from pictact_actors.storage.stack import Stack
 from pictact_actors.storage.state import State
@@ -137,10 +138,7 @@ class Folding:
     def _write(self, pairs: Iterator[tuple[str, bytes | None]], covers: Covers) -> Generator[None, None, Layer]:
         writer = self._base.begin()
         try:
-            for count, (key, value) in enumerate(pairs):
-                writer.add(key, value)
-                if not count % _PAIRS:
-                    yield
+            yield from _filled(writer, pairs)
             return (yield from writer.finish(covers))
         finally:
             writer.abandon()
@@ -183,16 +181,9 @@ class Folding:
         self, pairs: Iterator[tuple[str, bytes]], follows: Next, low: str
     ) -> Generator[None, None, str | None]:
         """Write the part that begins at `low`; return where the next one begins."""
-        high: str | None = None
         writer = self._base.begin()
         try:
-            for count, (key, value) in enumerate(pairs):
-                writer.add(key, value)
-                if not count % _PAIRS:
-                    yield
-                if writer.size_bytes >= self._part_bytes:
-                    high = key + "\0"
-                    break
+            high = yield from _filled(writer, pairs, self._part_bytes)
             part = yield from writer.finish(Covers(1, follows, low, high))
         finally:
             writer.abandon()
@@ -216,3 +207,16 @@ class Folding:
             yield
         self._compacted_bytes = size_of(self._state_directory)
         log.info(log.STATE_COMPACTED, before_bytes=size_bytes, size_bytes=self._compacted_bytes)
+
+
+def _filled(
+    writer: LayerWriter, pairs: Iterator[tuple[str, bytes | None]] | Iterator[tuple[str, bytes]], bytes_max: float = inf
+) -> Generator[None, None, str | None]:
+    """Write pairs to a layer, step by step, until it is so large; return where the rest begins, None if all went in."""
+    for count, (key, value) in enumerate(pairs):
+        writer.add(key, value)
+        if not count % _PAIRS:
+            yield
+        if writer.size_bytes >= bytes_max:
+            return key + "\0"
+    return None

@@ -9,7 +9,6 @@ identity that is lost, or that none of them knows, is taken from them if they ag
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from pictact_actors.errors import StoreDamaged
 from pictact_actors.storage.layer import store_of
-from pictact_actors.storage.segment import SegmentFile, crc_of, sync_directory, write_all
+from pictact_actors.storage.segment import SegmentFile, crc_of, sync_directory, write_durably
 
 NAME = "STORE"
 MENDED = "STORE.mended"
@@ -48,12 +47,7 @@ class Identity(NamedTuple):
     def write(self, path: Path) -> None:
         """Write it to a file, durably."""
         shown = self.shown()
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            write_all(fd, json.dumps({**shown, "crc32c": _checksum(shown)}).encode() + b"\n", 0)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        write_durably(path, json.dumps({**shown, "crc32c": _checksum(shown)}).encode() + b"\n")
         sync_directory(path.parent)
 
     def mend(self, root: Path) -> None:

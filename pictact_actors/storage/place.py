@@ -21,7 +21,7 @@ from pathlib import Path
 from pictact_actors.errors import BackupInvalid
 from pictact_actors.storage.digest import CHUNK_BYTES, file_digest
 from pictact_actors.storage.manifest import PATTERN, Manifest, Piece, read_manifest
-from pictact_actors.storage.segment import sync_directory, write_all
+from pictact_actors.storage.segment import sync_directory, write_all, write_durably
 
 POOL = "pool"
 _NEW = ".new"
@@ -129,16 +129,11 @@ class Place:
         sync_directory(self.pool)
         path = self.path / manifest.name
         aside = path.with_name(self._aside)
-        data = manifest.packed()
-        fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            write_all(fd, data, 0)
-            os.fsync(fd)
+            write_durably(aside, manifest.packed())
         except OSError:
             aside.unlink(missing_ok=True)
             raise
-        finally:
-            os.close(fd)
         if read_manifest(aside) != manifest:
             raise BackupInvalid(str(aside), "it does not read back as it was written, see to its disk")
         aside.rename(path)

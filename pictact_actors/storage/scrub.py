@@ -39,17 +39,13 @@ class Scrub:
 
     def problems(self) -> Iterator[Problem]:
         """Read everything once; yield what is wrong. Raises `EntriesGone` if it is slower than what is given up."""
-        for damage in (self._damage(self._read_layers), self._damage(self._read_segments)):
-            yield from damage
-        yield from self._damage(self._compare_state)
+        for look in (self._read_layers, self._read_segments, self._compare_state):
+            try:
+                yield from look()
+            except StoreDamaged as damage:
+                yield Problem("damage", "", damage.what)
 
-    def _damage(self, read: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
-        try:
-            yield from read()
-        except StoreDamaged as damage:
-            yield Problem("damage", "", damage.what)
-
-    def _read_layers(self) -> Iterator[Problem]:
+    def _read_layers(self) -> Iterable[Problem]:
         for layer in self._truth.base.stack.layers():
             pin = self._truth.base.pin()
             if layer.path.exists():  # otherwise it was merged into another one
@@ -57,16 +53,16 @@ class Scrub:
                 for pairs in layer.frames():
                     self._pace(_size_of(pairs.items()))
             del pin
-        yield from ()
+        return ()
 
-    def _read_segments(self) -> Iterator[Problem]:
+    def _read_segments(self) -> Iterable[Problem]:
         for closed in self._truth.journal.closed():
             pin = self._truth.base.pin()
             if closed.header.number in self._truth.journal.numbers():
                 for listed in self._truth.journal.folded(closed):
                     self._pace(sum(_size_of(changes.items()) for changes in listed))
             del pin
-        yield from ()
+        return ()
 
     def _compare_state(self) -> Iterator[Problem]:
         stack = self._truth.base.stack

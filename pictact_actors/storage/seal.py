@@ -18,14 +18,13 @@ a copy of its own.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pictact_actors.storage.position import Position
-from pictact_actors.storage.segment import checksum_of, crc_of, sync_directory, write_all
+from pictact_actors.storage.segment import checksum_of, crc_of, sync_directory, write_durably
 
 NAME = "CLOSED"
 FORMAT_VERSION = 1
@@ -89,12 +88,7 @@ def put(root: Path, seal: Seal) -> None:
         }
     ).encode()
     aside = root / f"{NAME}.new"
-    fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        write_all(fd, body + b"\n" + _signature(body), 0)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    write_durably(aside, body + b"\n" + _signature(body))
     aside.rename(root / NAME)
     sync_directory(root)
 

@@ -9,13 +9,12 @@ Whoever moves files away for good moves or removes their twins too.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.segment import checksum_of, sync_directory, write_all
+from pictact_actors.storage.segment import checksum_of, sync_directory, write_durably
 
 COPIES = "copies"
 PENDING, DAMAGED = ".pending", ".damaged"
@@ -97,14 +96,10 @@ def _differ(file: Path, twin: Path, *, thoroughly: bool) -> bool:
 def _copy(source: Path, path: Path) -> None:
     """Copy a file durably: under its name it is whole."""
     aside = path.with_name(f"{path.name}{_NEW}")
-    fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        write_all(fd, source.read_bytes(), 0)
-        os.fsync(fd)
+        write_durably(aside, source.read_bytes())
         aside.rename(path)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    finally:
-        os.close(fd)
     sync_directory(path.parent)

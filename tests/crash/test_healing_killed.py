@@ -13,7 +13,7 @@ import pytest
 from faulty import Killed, faulty_os
 from folded import CLOCK, CONFIG, Folded
 
-from pictact_actors.storage import aside, identity, layer, leveldb, seal, segment
+from pictact_actors.storage import layer, leveldb, segment
 from pictact_actors.storage.embedded import EmbeddedEngine
 
 STEPS_MAX = 1_000
@@ -28,7 +28,7 @@ class Interruption:
         self._passing = passing
         self.left = path.with_name("left")
         self.over = False
-        disk = faulty_os(monkeypatch, aside, identity, layer, leveldb, seal, segment)
+        disk = faulty_os(monkeypatch, layer, leveldb, segment)
         for name in CALLS:
             monkeypatch.setattr(disk, name, self._counted(getattr(os, name)), raising=False)
         for name in ("rename", "mkdir", "unlink", "rmdir"):

@@ -14,7 +14,7 @@ from faulty import BROKEN, FULL, FaultyOs, faulty_os
 
 from pictact_actors.errors import StorageFull, StoreDamaged
 from pictact_actors.storage import archive as archives
-from pictact_actors.storage import segment, twins
+from pictact_actors.storage import segment
 from pictact_actors.storage.archive import Archive
 
 T0 = 1_700_000_000.0
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> FaultyOs:
-    return faulty_os(monkeypatch, archives, segment, twins)
+    return faulty_os(monkeypatch, archives, segment)
 
 
 def lines(count: int) -> Iterator[dict[str, Any]]:

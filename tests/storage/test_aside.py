@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faulty import FULL, faulty_os
 
-from pictact_actors.storage import aside as asides
+from pictact_actors.storage import segment
 from pictact_actors.storage.aside import KEPT_MAX, REPORTS_MAX, Aside, Recovery
 
 
@@ -55,6 +55,6 @@ def test_a_line_that_does_not_read_hides_no_other(aside: Aside, tmp_path: Path) 
 
 
 def test_a_full_disk_keeps_nobody_from_opening(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
-    faulty_os(monkeypatch, asides).fail("fsync", FULL)
+    faulty_os(monkeypatch, segment).fail("fsync", FULL)
     aside.report(recovery(1))
     assert aside.recoveries() == ()

@@ -151,6 +151,7 @@ def test_what_fails_half_way_is_no_backup_and_leaves_nothing(
     failing = Failing(fails_at, code)
     with monkeypatch.context() as patch:
         patch.setattr(place, "write_all", failing(place.write_all))
+        patch.setattr(place, "write_durably", failing(place.write_durably))
         patch.setattr(place, "sync_directory", failing(place.sync_directory))
         try:
             timeline.backup(home)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from cells import put
-from loops import off_loop, run_on
+from loops import longest_gap, off_loop, run_on
 from stage import waiting
 from waiting import until
 
 from pictact_actors import AsyncStore, Store
-from pictact_actors.clock import monotonic
 
 GAP_S = 0.05
 """Longest time that an event loop may stand still."""
@@ -34,18 +32,6 @@ async def add_both(tx: Any, first: str, second: str) -> int:
 async def until_waiting(store: Store, count: int) -> None:
     """Wait until somebody waits for a lock."""
     await off_loop(lambda: until(lambda: waiting(store) == count))
-
-
-async def longest_gap(during: Coroutine[Any, Any, Any]) -> float:
-    """Beat while something goes on; return the longest time between two beats, in seconds."""
-    work = asyncio.ensure_future(during)
-    gap, last = 0.0, monotonic()
-    while not work.done():
-        await asyncio.sleep(0.001)
-        now = monotonic()
-        gap, last = max(gap, now - last), now
-    await work
-    return gap
 
 
 def assert_no_gap(store: Store, play: Callable[[AsyncStore], Coroutine[Any, Any, None]]) -> None:
