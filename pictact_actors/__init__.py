@@ -65,8 +65,8 @@ from pictact_actors.model.records import (
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.runtime.feed import Change
 from pictact_actors.runtime.statistics import Statistics
-from pictact_actors.storage.manifest import BackupInfo
-from pictact_actors.storage.restoring import RestoreReport
+from pictact_actors.storage.backup.manifest import BackupInfo
+from pictact_actors.storage.backup.restoring import RestoreReport
 from pictact_actors.store import Store
 from pictact_actors.transaction import Transaction
 

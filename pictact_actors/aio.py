@@ -34,9 +34,9 @@ from pictact_actors.runtime.feed import Change, Follower
 from pictact_actors.runtime.port import LoopPort
 from pictact_actors.runtime.runtime import check_timeout
 from pictact_actors.runtime.statistics import Statistics
+from pictact_actors.storage.backup.manifest import BackupInfo
+from pictact_actors.storage.backup.restoring import RestoreReport
 from pictact_actors.storage.engine import Problem
-from pictact_actors.storage.manifest import BackupInfo
-from pictact_actors.storage.restoring import RestoreReport
 from pictact_actors.store import Store, message_of
 
 P = ParamSpec("P")

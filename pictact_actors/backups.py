@@ -20,11 +20,11 @@ from pictact_actors import log
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import BackupInvalid, InvalidValue, StoreClosed, StoreError
 from pictact_actors.runtime.runtime import Runtime
-from pictact_actors.storage import backup
+from pictact_actors.storage.backup import backup
+from pictact_actors.storage.backup.manifest import BackupInfo, info_of
+from pictact_actors.storage.backup.place import Place
 from pictact_actors.storage.embedded import EmbeddedEngine
-from pictact_actors.storage.journal import Closed
-from pictact_actors.storage.manifest import BackupInfo, info_of
-from pictact_actors.storage.place import Place
+from pictact_actors.storage.truth.journal import Closed
 from pictact_actors.storage.usage import free_bytes
 from pictact_actors.threads import HERE, would_wait_for_itself
 

@@ -32,11 +32,11 @@ from pictact_actors.runtime.reply import Reply
 from pictact_actors.runtime.runtime import Runtime, check_timeout
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.scrubbing import Scrubber
+from pictact_actors.storage.backup.manifest import BackupInfo
+from pictact_actors.storage.backup.restoring import RestoreReport, restored
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
-from pictact_actors.storage.manifest import BackupInfo
 from pictact_actors.storage.memory import MemoryEngine
-from pictact_actors.storage.restoring import RestoreReport, restored
 from pictact_actors.transaction import Transaction, transact
 from pictact_actors.verbs import Verbs
 

@@ -16,7 +16,7 @@ from opening import MEMORY, Opener
 from waiting import PATIENCE_S, until
 
 from pictact_actors import AsyncStore, BackupInvalid, InvalidValue, Store, StoreClosed, StoreConfig
-from pictact_actors.storage import backup
+from pictact_actors.storage.backup import backup
 from pictact_actors.testing import ManualClock
 
 SMALL = {

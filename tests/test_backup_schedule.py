@@ -12,8 +12,8 @@ from opening import Opener
 from waiting import until
 
 from pictact_actors import Store
-from pictact_actors.storage.backup import verdicts
-from pictact_actors.storage.manifest import BackupInfo
+from pictact_actors.storage.backup.backup import verdicts
+from pictact_actors.storage.backup.manifest import BackupInfo
 
 SMALL = {
     "journal_segment_bytes": 4096,

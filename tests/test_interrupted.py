@@ -16,7 +16,7 @@ from pictact_actors import AwardPoints, Store, StoreClosed
 from pictact_actors.clock import monotonic
 from pictact_actors.janitor import Janitor
 from pictact_actors.runtime import reply as replies
-from pictact_actors.storage import leveldb
+from pictact_actors.storage.state import leveldb
 
 
 class Interrupting:

@@ -18,8 +18,8 @@ from opening import SEGMENT_BYTES, Opener
 from pictact_actors import InvalidKey, InvalidValue, Lifetime, NotFound, Standing, Store, StoreConfig
 from pictact_actors.model.ranking import LIFETIME_ORDERS
 from pictact_actors.model.totals import top_key
-from pictact_actors.storage import counted as counted_module
-from pictact_actors.storage import state as state_module
+from pictact_actors.storage.state import counted as counted_module
+from pictact_actors.storage.state import state as state_module
 
 USERS = ("ann", "ann!", "bob", "b b", "\U0001f3c6", "zoë")
 users = st.sampled_from(USERS)

@@ -21,7 +21,7 @@ import cbor2
 import pykka
 
 from bench.subjects.protocol import Draw
-from pictact_actors.storage.journal import Journal
+from pictact_actors.storage.truth.journal import Journal
 
 SHARDS = 4
 SEGMENT_BYTES = 16 * 1024 * 1024

@@ -11,8 +11,8 @@ from pictact_actors.cli.opening import opened
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import moment, print_json, print_line
 from pictact_actors.errors import BackupInvalid
-from pictact_actors.storage.backup import verdicts
-from pictact_actors.storage.manifest import BackupInfo
+from pictact_actors.storage.backup.backup import verdicts
+from pictact_actors.storage.backup.manifest import BackupInfo
 
 _COLUMNS = (
     Column("backup"),

@@ -15,7 +15,7 @@ from pictact_actors.cli.text import field, moment, print_json, print_line
 from pictact_actors.model import codec, keys
 from pictact_actors.model.validate import check_id
 from pictact_actors.storage.engine import Changes, Entry
-from pictact_actors.storage.proof import Proof, proofs
+from pictact_actors.storage.recovery.proof import Proof, proofs
 
 Fields = Mapping[str, object]
 

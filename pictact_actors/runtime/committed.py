@@ -26,8 +26,8 @@ from pictact_actors.runtime.lifetimes import LifetimeBoard
 from pictact_actors.runtime.observed import KINDS as OBSERVED
 from pictact_actors.runtime.observed import Observed
 from pictact_actors.runtime.staging import Staged
+from pictact_actors.storage.backup.snapshot import Snapshot
 from pictact_actors.storage.engine import Engine, Problem
-from pictact_actors.storage.snapshot import Snapshot
 
 T = TypeVar("T")
 _LOADS = 16

@@ -27,7 +27,7 @@ from pictact_actors.model.chores import Discard, Expire, Forget, Strike
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.engine import Engine
 from pictact_actors.storage.folding import FLOOR_PARTS
-from pictact_actors.storage.segment import NO_ROOM
+from pictact_actors.storage.truth.segment import NO_ROOM
 from pictact_actors.storage.usage import Usage
 from pictact_actors.threads import let_others_finish
 

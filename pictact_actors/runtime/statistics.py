@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pictact_actors.storage.aside import Recovery
+from pictact_actors.storage.recovery.aside import Recovery
 
 COUNTED: Final = ("restarts", "quarantined", "waits", "deadlocks", "aborts", "retries")
 """What is counted of a shard since the store was opened; transactions count where they locked first."""

@@ -29,7 +29,7 @@ from pathlib import Path
 from pictact_actors.errors import StorageFull, StoreDamaged
 from pictact_actors.storage import twins
 from pictact_actors.storage.engine import Problem
-from pictact_actors.storage.segment import NO_ROOM, sync_directory
+from pictact_actors.storage.truth.segment import NO_ROOM, sync_directory
 from pictact_actors.storage.twins import Twins
 
 _FIRST, _LAST = "details-", ".jsonl.gz"

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from pictact_actors.storage.segment import sync_directory
+from pictact_actors.storage.truth.segment import sync_directory
 
 NAME = "ballast"
 _SHARE = 2

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Self
 
 from pictact_actors.errors import NotAStore, StorageFull, StoreLocked
-from pictact_actors.storage import aside, healing, leveldb, rebuilding, seal
 from pictact_actors.storage.identity import MENDED, Identity, identity_of, names_a_store
-from pictact_actors.storage.journal import Journal
-from pictact_actors.storage.segment import NO_ROOM, sync_directory, write_all
+from pictact_actors.storage.recovery import aside, healing, seal
+from pictact_actors.storage.state import leveldb, rebuilding
+from pictact_actors.storage.truth.journal import Journal
+from pictact_actors.storage.truth.segment import NO_ROOM, sync_directory, write_all
 
 _MARKS = frozenset({"LOCK", "STORE.new"})
 _PARTS = frozenset({"journal", "state", "state.new"})

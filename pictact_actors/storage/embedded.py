@@ -12,24 +12,24 @@ from typing import Self
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import StorageFull
-from pictact_actors.storage import seal
 from pictact_actors.storage.archive import Archive
-from pictact_actors.storage.aside import Aside, Recovery
+from pictact_actors.storage.backup.place import POOL
+from pictact_actors.storage.backup.snapshot import Snapshot
 from pictact_actors.storage.ballast import Ballast
-from pictact_actors.storage.bookmark import JournalBookmark
 from pictact_actors.storage.directory import Directory, unopened
 from pictact_actors.storage.engine import Changes, Commit, Entry, Problem
 from pictact_actors.storage.folding import FLOOR_PARTS, Folding, Keep, keep_nothing
-from pictact_actors.storage.handle import Replay
-from pictact_actors.storage.journal import Closed
-from pictact_actors.storage.leveldb import Database
-from pictact_actors.storage.mending import Mending
-from pictact_actors.storage.place import POOL
-from pictact_actors.storage.position import Position
-from pictact_actors.storage.recovery import Opening
+from pictact_actors.storage.recovery import seal
+from pictact_actors.storage.recovery.aside import Aside, Recovery
+from pictact_actors.storage.recovery.mending import Mending
+from pictact_actors.storage.recovery.recovery import Opening
 from pictact_actors.storage.scrub import Scrub
-from pictact_actors.storage.snapshot import Snapshot
-from pictact_actors.storage.state import State
+from pictact_actors.storage.state.handle import Replay
+from pictact_actors.storage.state.leveldb import Database
+from pictact_actors.storage.state.state import State
+from pictact_actors.storage.truth.bookmark import JournalBookmark
+from pictact_actors.storage.truth.journal import Closed
+from pictact_actors.storage.truth.position import Position
 from pictact_actors.storage.twins import COPIES
 from pictact_actors.storage.usage import Usage, free_bytes, size_of
 

@@ -10,8 +10,8 @@ from pictact_actors.storage.usage import Usage
 
 if TYPE_CHECKING:
     from pictact_actors.storage.archive import Archive
-    from pictact_actors.storage.aside import Recovery
-    from pictact_actors.storage.snapshot import Snapshot
+    from pictact_actors.storage.backup.snapshot import Snapshot
+    from pictact_actors.storage.recovery.aside import Recovery
 
 Changes = Mapping[str, bytes | None]
 """What a commit does: encoded record by key, `None` deletes."""

@@ -22,12 +22,12 @@ from pathlib import Path
 from pictact_actors import log
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import StorageFull
-from pictact_actors.storage.base import Base
-from pictact_actors.storage.journal import Closed, Journal
-from pictact_actors.storage.layer import Covers, Layer, LayerWriter, Next
 from pictact_actors.storage.merge import sorted_pieces
-from pictact_actors.storage.stack import Stack
-from pictact_actors.storage.state import State
+from pictact_actors.storage.state.state import State
+from pictact_actors.storage.truth.base import Base
+from pictact_actors.storage.truth.journal import Closed, Journal
+from pictact_actors.storage.truth.layer import Covers, Layer, LayerWriter, Next
+from pictact_actors.storage.truth.stack import Stack
 from pictact_actors.storage.usage import size_of
 
 PART_BYTES_MIN = 64 * 1024

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.layer import store_of
-from pictact_actors.storage.segment import SegmentFile, crc_of, sync_directory, write_durably
+from pictact_actors.storage.truth.layer import store_of
+from pictact_actors.storage.truth.segment import SegmentFile, crc_of, sync_directory, write_durably
 
 NAME = "STORE"
 MENDED = "STORE.mended"

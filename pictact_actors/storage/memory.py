@@ -11,10 +11,10 @@ from itertools import takewhile
 from pictact_actors.config import MIB
 from pictact_actors.errors import EntriesGone, InvalidValue
 from pictact_actors.ordered import SortedDict
-from pictact_actors.storage.aside import Recovery
+from pictact_actors.storage.backup.snapshot import Snapshot
 from pictact_actors.storage.check import state_problems
 from pictact_actors.storage.engine import Commit, Conflict, Entry, Problem
-from pictact_actors.storage.snapshot import Snapshot
+from pictact_actors.storage.recovery.aside import Recovery
 from pictact_actors.storage.usage import Usage
 
 

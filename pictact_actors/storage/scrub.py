@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.bookmark import JournalBookmark
 from pictact_actors.storage.check import checksum, differences
 from pictact_actors.storage.engine import Problem
-from pictact_actors.storage.layer import read_layer
-from pictact_actors.storage.stack import Tile
-from pictact_actors.storage.state import State
-from pictact_actors.storage.truth import Truth
+from pictact_actors.storage.state.state import State
+from pictact_actors.storage.truth.bookmark import JournalBookmark
+from pictact_actors.storage.truth.layer import read_layer
+from pictact_actors.storage.truth.stack import Tile
+from pictact_actors.storage.truth.truth import Truth
 
 Pace = Callable[[int], None]
 """Told how many bytes were read; comes back when more may be read, or raises to end it."""

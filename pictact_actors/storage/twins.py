@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.segment import checksum_of, sync_directory, write_durably
+from pictact_actors.storage.truth.segment import checksum_of, sync_directory, write_durably
 
 COPIES = "copies"
 PENDING, DAMAGED = ".pending", ".damaged"

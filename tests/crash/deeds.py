@@ -17,8 +17,8 @@ from preload import Calls, report, serve
 from waiting import until
 
 from pictact_actors import AwardPoints, Store, StoreConfig, StoreError
-from pictact_actors.storage import state as state_module
 from pictact_actors.storage.embedded import EmbeddedEngine
+from pictact_actors.storage.state import state as state_module
 from pictact_actors.testing import ManualClock
 
 NOW = 1_700_000_000.0

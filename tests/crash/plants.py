@@ -26,13 +26,14 @@ from pictact_actors.runtime.shard import ShardActor
 from pictact_actors.runtime.staging import Batch
 from pictact_actors.runtime.transaction import Transaction
 from pictact_actors.runtime.waits import WaitGraph
-from pictact_actors.storage import archive, directory, segment
+from pictact_actors.storage import archive, directory
 from pictact_actors.storage.embedded import EmbeddedEngine
-from pictact_actors.storage.journal import Journal
-from pictact_actors.storage.layer import LayerWriter
-from pictact_actors.storage.segment import SegmentFile
-from pictact_actors.storage.state import State
-from pictact_actors.storage.trail import Trail
+from pictact_actors.storage.state.state import State
+from pictact_actors.storage.state.trail import Trail
+from pictact_actors.storage.truth import segment
+from pictact_actors.storage.truth.journal import Journal
+from pictact_actors.storage.truth.layer import LayerWriter
+from pictact_actors.storage.truth.segment import SegmentFile
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

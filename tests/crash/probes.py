@@ -39,9 +39,11 @@ from pictact_actors.model.codec import encode
 from pictact_actors.runtime.messages import Reset
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.staging import Batch, Staged
-from pictact_actors.storage import archive, layer, segment, state
+from pictact_actors.storage import archive
 from pictact_actors.storage.embedded import EmbeddedEngine
-from pictact_actors.storage.segment import SegmentFile
+from pictact_actors.storage.state import state
+from pictact_actors.storage.truth import layer, segment
+from pictact_actors.storage.truth.segment import SegmentFile
 from pictact_actors.testing import ManualClock
 
 Probe = Callable[[Path, pytest.MonkeyPatch], None]

@@ -10,8 +10,8 @@ from children import Child, Report
 from games import begin, play
 
 from pictact_actors import Store, StoreConfig
-from pictact_actors.storage.backup import verdicts
-from pictact_actors.storage.manifest import BackupInfo
+from pictact_actors.storage.backup.backup import verdicts
+from pictact_actors.storage.backup.manifest import BackupInfo
 
 KILLS = 40
 CONFIG = StoreConfig(

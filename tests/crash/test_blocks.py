@@ -20,8 +20,9 @@ from waiting import until
 
 from pictact_actors import Score
 from pictact_actors.model.commands import PutMany
-from pictact_actors.storage import segment, state
 from pictact_actors.storage.embedded import EmbeddedEngine
+from pictact_actors.storage.state import state
+from pictact_actors.storage.truth import segment
 
 SECTOR_BYTES = 512
 PLAYERS = {f"player{number:02}": number for number in range(60)}

@@ -13,7 +13,7 @@ from games import POST
 from images import ACKNOWLEDGED, Image, ended, opened
 
 from pictact_actors import NotFound, StoreDamaged, StoreError
-from pictact_actors.storage import seal
+from pictact_actors.storage.recovery import seal
 
 Harm = Callable[[Path], object]
 

@@ -24,7 +24,7 @@ from pictact_actors import (
     Store,
     StoreFailed,
 )
-from pictact_actors.storage import segment
+from pictact_actors.storage.truth import segment
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from games import POST, begin, play
 from waiting import until
 
 from pictact_actors import StorageFull, Store
-from pictact_actors.storage import state as state_module
+from pictact_actors.storage.state import state as state_module
 
 
 @pytest.fixture

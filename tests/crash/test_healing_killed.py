@@ -13,8 +13,9 @@ import pytest
 from faulty import Killed, faulty_os
 from folded import CLOCK, CONFIG, Folded
 
-from pictact_actors.storage import layer, leveldb, segment
 from pictact_actors.storage.embedded import EmbeddedEngine
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.truth import layer, segment
 
 STEPS_MAX = 1_000
 CALLS = ("open", "fsync", "pwrite", "posix_fallocate")

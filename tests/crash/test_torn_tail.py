@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from images import ACKNOWLEDGED, CONFIG, Image, crashed, ended, opened
 
 from pictact_actors import Store
-from pictact_actors.storage.segment import FRAME_BYTES, HEADER_BYTES
+from pictact_actors.storage.truth.segment import FRAME_BYTES, HEADER_BYTES
 
 once_more = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 

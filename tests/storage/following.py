@@ -8,11 +8,11 @@ from pathlib import Path
 from commits import applied
 from waiting import until
 
-from pictact_actors.storage import leveldb
 from pictact_actors.storage.engine import Entry
-from pictact_actors.storage.leveldb import Database
-from pictact_actors.storage.position import Position
-from pictact_actors.storage.state import State
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.state.leveldb import Database
+from pictact_actors.storage.state.state import State
+from pictact_actors.storage.truth.position import Position
 
 STORE_ID = b"store id 16 long"
 PENDING_MAX = 8

@@ -14,8 +14,8 @@ from faulty import BROKEN, FULL, FaultyOs, faulty_os
 
 from pictact_actors.errors import StorageFull, StoreDamaged
 from pictact_actors.storage import archive as archives
-from pictact_actors.storage import segment
 from pictact_actors.storage.archive import Archive
+from pictact_actors.storage.truth import segment
 
 T0 = 1_700_000_000.0
 FIRST = "details-20231114T221320Z-000001.jsonl.gz"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from faulty import FULL, faulty_os
 
-from pictact_actors.storage import segment
-from pictact_actors.storage.aside import KEPT_MAX, REPORTS_MAX, Aside, Recovery
+from pictact_actors.storage.recovery.aside import KEPT_MAX, REPORTS_MAX, Aside, Recovery
+from pictact_actors.storage.truth import segment
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import pytest
 from timeline import Timeline, records_in, restore
 
 from pictact_actors import BackupInvalid, StorageFull, StoreDamaged
-from pictact_actors.storage import backup, place
-from pictact_actors.storage.backup import verdicts
-from pictact_actors.storage.manifest import BackupInfo, read_manifest
-from pictact_actors.storage.place import Place
-from pictact_actors.storage.segment import crc_of
+from pictact_actors.storage.backup import backup, place
+from pictact_actors.storage.backup.backup import verdicts
+from pictact_actors.storage.backup.manifest import BackupInfo, read_manifest
+from pictact_actors.storage.backup.place import Place
+from pictact_actors.storage.truth.segment import crc_of
 
 
 @pytest.fixture

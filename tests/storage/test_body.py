@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
 from pictact_actors.model import codec
-from pictact_actors.storage.body import Body
+from pictact_actors.storage.truth.body import Body
 
 TIMES = st.floats(0, 1e12) | st.integers(0, 2**40).map(float) | st.integers(0, 2**40)
 

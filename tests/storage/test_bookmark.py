@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pictact_actors.errors import EntriesGone, StoreDamaged
-from pictact_actors.storage.bookmark import JournalBookmark
 from pictact_actors.storage.engine import Changes
-from pictact_actors.storage.journal import Journal
-from pictact_actors.storage.segment import SegmentFile
+from pictact_actors.storage.truth.bookmark import JournalBookmark
+from pictact_actors.storage.truth.journal import Journal
+from pictact_actors.storage.truth.segment import SegmentFile
 
 STORE = b"0123456789abcdef"
 

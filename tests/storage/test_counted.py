@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from pictact_actors import StoreDamaged
 from pictact_actors.model.keys import COUNTED
-from pictact_actors.storage import counted as module
-from pictact_actors.storage.counted import PAIRS, Counted, loaded
 from pictact_actors.storage.engine import Changes
+from pictact_actors.storage.state import counted as module
+from pictact_actors.storage.state.counted import PAIRS, Counted, loaded
 
 PLAYED, POINTS, WINS = COUNTED
 NAMES = st.text("ab\U0001f3c6", max_size=5)

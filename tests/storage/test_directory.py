@@ -16,9 +16,11 @@ from faulty import FULL, Killed, faulty_os
 
 from pictact_actors import NotAStore, StorageFull, StoreDamaged, StoreLocked
 from pictact_actors.storage import directory as directory_module
-from pictact_actors.storage import identity, leveldb, segment
+from pictact_actors.storage import identity
 from pictact_actors.storage.directory import Directory
-from pictact_actors.storage.journal import Journal
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.truth import segment
+from pictact_actors.storage.truth.journal import Journal
 
 NOW = 1_700_000_000.5
 SEGMENT_BYTES = 4096

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictact_actors import StorageFull, StoreClosed, StoreConfig, StoreDamaged, StoreLocked
-from pictact_actors.storage import leveldb, seal
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine
-from pictact_actors.storage.leveldb import Database
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.storage.recovery import seal
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.state.leveldb import Database
 from pictact_actors.testing import ManualClock
 
 CONFIG = StoreConfig(journal_segment_bytes=4096, state_buffer_bytes=64 * 1024, state_cache_bytes=64 * 1024)

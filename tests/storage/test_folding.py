@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictact_actors import EntriesGone, StoreDamaged
-from pictact_actors.storage import layer as layer_module
-from pictact_actors.storage import leveldb, segment
 from pictact_actors.storage.folding import PART_BYTES_MIN
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.truth import layer as layer_module
+from pictact_actors.storage.truth import segment
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictact_actors import CommitFailed, StorageFull, StoreDamaged
-from pictact_actors.storage import journal as journal_module
-from pictact_actors.storage import segment
 from pictact_actors.storage.engine import Entry
-from pictact_actors.storage.journal import Journal
-from pictact_actors.storage.segment import HEADER_BYTES, segment_name
+from pictact_actors.storage.truth import journal as journal_module
+from pictact_actors.storage.truth import segment
+from pictact_actors.storage.truth.journal import Journal
+from pictact_actors.storage.truth.segment import HEADER_BYTES, segment_name
 
 STORE_ID = b"store id 16 long"
 SEGMENT_BYTES = 512

@@ -14,9 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
-from pictact_actors.storage import layer as layer_module
-from pictact_actors.storage import segment
-from pictact_actors.storage.layer import HEADER_BYTES, Covers, Layer, LayerWriter, Next, Pair, layer_name, read_layer
+from pictact_actors.storage.truth import layer as layer_module
+from pictact_actors.storage.truth import segment
+from pictact_actors.storage.truth.layer import (
+    HEADER_BYTES,
+    Covers,
+    Layer,
+    LayerWriter,
+    Next,
+    Pair,
+    layer_name,
+    read_layer,
+)
 
 T = TypeVar("T")
 STORE_ID = b"store id 16 long"

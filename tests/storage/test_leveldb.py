@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from waiting import PATIENCE_S, until
 
 from pictact_actors import StoreClosed, StoreDamaged
-from pictact_actors.storage import leveldb
-from pictact_actors.storage.leveldb import Database
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.state.leveldb import Database
 
 BUFFER_BYTES = CACHE_BYTES = 64 * 1024
 KEYS = st.binary(min_size=1, max_size=3).filter(lambda key: key < b"\xff")  # no text begins with that byte
@@ -237,7 +237,7 @@ CLOSE_UNDER_USE = """
 import os, sys, threading
 from pathlib import Path
 from pictact_actors import StoreClosed
-from pictact_actors.storage import leveldb
+from pictact_actors.storage.state import leveldb
 
 path = Path(sys.argv[1])
 leveldb.create(path)

@@ -19,11 +19,11 @@ from waiting import PATIENCE_S
 
 from pictact_actors import StoreClosed
 from pictact_actors.model.keys import COUNTED
-from pictact_actors.storage import counted as counted_module
-from pictact_actors.storage import state as state_module
 from pictact_actors.storage.check import Recount
 from pictact_actors.storage.engine import FOLDED, Entry
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.storage.state import counted as counted_module
+from pictact_actors.storage.state import state as state_module
 
 WINS = COUNTED[-1]
 NAMES = st.text("ab\U0001f3c6", max_size=4)

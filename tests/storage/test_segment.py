@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
-from pictact_actors.storage import segment
-from pictact_actors.storage.segment import (
+from pictact_actors.storage.truth import segment
+from pictact_actors.storage.truth.segment import (
     CHAIN_BYTES,
     FORMAT_VERSION,
     FRAME_BYTES,

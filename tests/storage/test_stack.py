@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
-from pictact_actors.storage.layer import Covers, Layer, Next
-from pictact_actors.storage.stack import Stack, stacked
+from pictact_actors.storage.truth.layer import Covers, Layer, Next
+from pictact_actors.storage.truth.stack import Stack, stacked
 
 
 def layer(number: int, first_seq: int, last_seq: int, low: str = "", high: str | None = None) -> Layer:

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from waiting import PATIENCE_S, until
 
 from pictact_actors import StorageFull, StoreClosed, StoreDamaged
-from pictact_actors.storage import state as state_module
 from pictact_actors.storage.engine import Entry
-from pictact_actors.storage.state import State
+from pictact_actors.storage.state import state as state_module
+from pictact_actors.storage.state.state import State
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
-from pictact_actors.storage import leveldb
-from pictact_actors.storage import trail as trails
-from pictact_actors.storage.leveldb import Database
-from pictact_actors.storage.position import Position
-from pictact_actors.storage.trail import Trail
+from pictact_actors.storage.state import leveldb
+from pictact_actors.storage.state import trail as trails
+from pictact_actors.storage.state.leveldb import Database
+from pictact_actors.storage.state.trail import Trail
+from pictact_actors.storage.truth.position import Position
 
 STORE_ID = b"store id 16 long"
 

@@ -9,10 +9,10 @@ from commits import Put
 from folded import CLOCK, CONFIG, Folded
 
 from pictact_actors import BackupInfo, RestoreReport
-from pictact_actors.storage import backup
+from pictact_actors.storage.backup import backup
+from pictact_actors.storage.backup.place import Place
+from pictact_actors.storage.backup.restoring import restored
 from pictact_actors.storage.embedded import EmbeddedEngine
-from pictact_actors.storage.place import Place
-from pictact_actors.storage.restoring import restored
 
 START = 1_000.0
 

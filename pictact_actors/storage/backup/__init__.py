@@ -1,0 +1,1 @@
+"""Backups, and restoring a store from one as it was at a moment."""
