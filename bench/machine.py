@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-PACKAGES = ("pictact-actors", "pykka", "cbor2", "google-crc32c", "plyvel", "plyvel-next")
+PACKAGES = ("pictact-actors", "pykka", "cbor2", "google-crc32c", "plyvel", "plyvel-next", "lmdb", "diskcache", "redis")
 SYNCS = 200
+ADDITIONS = 1_000_000
 PAGE = 4096
 
 
@@ -29,6 +30,14 @@ def describe(directory: Path) -> dict[str, object]:
         "sync_us": round(_sync_us(directory)),
         "versions": versions,
     }
+
+
+def yardsticks(directory: Path) -> dict[str, float]:
+    """Return what the machine alone takes now, without any store: a sync, and a million additions in Python."""
+    began = perf_counter()
+    sum(number for number in range(ADDITIONS))
+    python_ms = (perf_counter() - began) * 1e3
+    return {"sync_us": _sync_us(directory), "python_ms": python_ms}
 
 
 def _sync_us(directory: Path) -> float:

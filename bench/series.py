@@ -1,87 +1,75 @@
-"""Rounds of runs: subjects take turns, each in a new directory, and each must still hold what it acknowledged."""
+"""Rounds of turns: subjects alternate, each in its own directory, and each must still hold what it acknowledged."""
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.subjects import Subject
-from bench.workload import CASES, Case, Load, Sample, fill, run
+from bench.sample import Sample
+from bench.subjects.protocol import Subject
+from bench.trials.trial import Effort, Trial, Turn
 
-WARM_UP = 0.1
-"""Part of a run's seconds that goes before it, uncounted."""
-QUERY = 0.25
-"""Part of a run's seconds that a load of queries takes: its figures settle sooner."""
-
-
-class Cheated(Exception):
-    """A subject does not hold what it acknowledged."""
+Key = tuple[type[Subject], str, str]
+"""Who, in which case, in what way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. `seconds` is the length of one run of a writing load."""
+    """What to run."""
 
     subjects: Sequence[type[Subject]]
-    cases: Sequence[Case] = CASES
-    rounds: int = 5
-    seconds: float = 0.75
+    trials: Sequence[Trial]
+    effort: Effort
     seed: int = 1
-
-    def loads(self, subject: type[Subject]) -> list[Load]:
-        """Each load once, in the order of the cases."""
-        return list(dict.fromkeys(load for case in self.cases for load in case.loads(subject)))
 
     @property
     def runs(self) -> int:
-        return self.rounds * sum(len(self.loads(subject)) for subject in self.subjects)
+        return self.effort.rounds * sum(len(self.able(trial)) for trial in self.trials)
 
-    def turns(self) -> Iterable[tuple[int, type[Subject]]]:
-        """Every subject once a round, and every round begun by another one."""
-        for number in range(self.rounds):
-            first = number % len(self.subjects)
-            for subject in (*self.subjects[first:], *self.subjects[:first]):
+    def able(self, trial: Trial) -> list[type[Subject]]:
+        """Return who takes part in a trial."""
+        return [subject for subject in self.subjects if trial.able(subject)]
+
+    def turns(self, trial: Trial) -> Iterator[tuple[int, type[Subject]]]:
+        """Yield every subject once a round, and every round begun by another one."""
+        able = self.able(trial)
+        for number in range(self.effort.rounds if able else 0):
+            first = number % len(able)
+            for subject in (*able[first:], *able[:first]):
                 yield number, subject
 
 
 @dataclass(slots=True)
 class Series:
-    """Every sample taken, by subject and load, and how many awards were found again on disk."""
+    """Every sample taken, and how much was found again on disk: points, records, lifetimes."""
 
     plan: Plan
-    samples: dict[tuple[type[Subject], Load], list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    samples: dict[Key, list[Sample]] = field(default_factory=lambda: defaultdict(list))
     verified: int = 0
 
 
 def run_series(plan: Plan, directory: Path, progress: Callable[[str], None]) -> Series:
-    """Run the whole plan. Raises `Cheated`."""
+    """Run the whole plan. Raises `Cheated`, and whatever a subject met."""
     series = Series(plan)
-    for number, subject in plan.turns():
-        with tempfile.TemporaryDirectory(prefix=f"{subject.NAME}-", dir=directory) as place:
-            acknowledged = _run_turn(series, number, subject, Path(place), progress)
-            series.verified += _verify(subject, Path(place), acknowledged)
+    for trial in plan.trials:
+        open_turns: dict[type[Subject], Turn] = {}
+        for number, subject in plan.turns(trial):
+            progress(f"round {number + 1}, {trial.cases[0].title}: {subject.TITLE}")
+            turn = open_turns.pop(subject, None) or _started(trial, subject, directory, plan.effort)
+            for case, way, sample in turn.measure(plan.seed + number):
+                series.samples[subject, case.name, way].append(sample)
+            if trial.lasting and number + 1 < plan.effort.rounds:
+                open_turns[subject] = turn
+            else:
+                series.verified += turn.close()
+                shutil.rmtree(directory / subject.NAME)
     return series
 
 
-def _run_turn(series: Series, number: int, subject: type[Subject], place: Path, progress: Callable[[str], None]) -> int:
-    seed = series.plan.seed + number
-    with closing(subject(place)) as instance:
-        acknowledged = fill(instance)
-        for load in series.plan.loads(subject):
-            progress(f"round {number + 1}, {subject.TITLE}: {load.action}, {load}")
-            seconds = series.plan.seconds * (1 if load.writes else QUERY)
-            warm_up, sample = run(instance, load, seconds * WARM_UP, seed), run(instance, load, seconds, seed)
-            series.samples[subject, load].append(sample)
-            acknowledged += (warm_up.calls + sample.calls) if load.writes else 0
-    return acknowledged
-
-
-def _verify(subject: type[Subject], place: Path, acknowledged: int) -> int:
-    stored = subject.stored_points(place)
-    if stored != acknowledged:
-        raise Cheated(f"{subject.TITLE} acknowledged {acknowledged:,} points and holds {stored:,}")
-    return stored
+def _started(trial: Trial, subject: type[Subject], directory: Path, effort: Effort) -> Turn:
+    place = directory / subject.NAME
+    place.mkdir()
+    return trial.start(subject, place, effort)

@@ -8,7 +8,7 @@ hands over a list a shard, as `Store.submit` does: the most that this structure 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,7 +20,7 @@ from zlib import crc32
 import cbor2
 import pykka
 
-from bench.subjects.protocol import Draw
+from bench.subjects.protocol import Draw, Stored
 from pictact_actors.storage.truth.journal import Journal
 
 SHARDS = 4
@@ -100,6 +100,10 @@ class BareParts:
     NAME: ClassVar[str] = "bare"
     TITLE: ClassVar[str] = "bare parts"
     SETUP: ClassVar[str] = ""
+    LACKS: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("asyncio", "uncached", "boards", "completing", *(f"ycsb-{mix}" for mix in "abcdef"), "opening"),
+        "the bare parts only add points to what is in memory",
+    )
 
     def __init__(self, directory: Path) -> None:
         Journal.create(directory, STORE_ID, SEGMENT_BYTES)
@@ -112,6 +116,11 @@ class BareParts:
 
     def create(self, posts: Sequence[str]) -> None:
         self._shard_of = {post: self._shards[crc32(post.encode()) % SHARDS] for post in posts}
+
+    def load(self, post: str, scores: Mapping[str, int]) -> None:
+        self._points |= {f"{post}:{user}": points - 1 for user, points in scores.items()}
+        for reply in self.submit([(post, user) for user in scores]):
+            reply.get()
 
     def award(self, post: str, user: str) -> None:
         reply = Reply()
@@ -138,10 +147,11 @@ class BareParts:
         self._journal.close()
 
     @staticmethod
-    def stored_points(directory: Path) -> int:
+    def stored(directory: Path) -> Stored:
         with closing(Journal.open(directory, STORE_ID, SEGMENT_BYTES)) as journal:
             records = {key: record for entry in journal.entries() for key, record in entry.changes.items()}
-        return sum(cbor2.loads(record)["points"] for record in records.values() if record is not None)
+        points = [cbor2.loads(record)["points"] for record in records.values() if record is not None]
+        return Stored(len(points), sum(points))
 
 
 class BulkParts(BareParts):
