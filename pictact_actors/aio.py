@@ -38,6 +38,7 @@ from pictact_actors.storage.backup.manifest import BackupInfo
 from pictact_actors.storage.backup.restoring import RestoreReport
 from pictact_actors.storage.engine import Problem
 from pictact_actors.store import Store, message_of
+from pictact_actors.tracing import attach_async
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,6 +55,8 @@ class AsyncStore(AsyncVerbs):
 
     def __init__(self, store: Store) -> None:
         """Wrap an open store; use `AsyncStore.open` instead."""
+        if store.runtime.config.spans:
+            attach_async(self)
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._port = LoopPort(store.runtime, self._loop)

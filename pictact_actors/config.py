@@ -12,8 +12,9 @@ SHARDS_MAX = 256
 HOLD_S_MAX = 5.0
 """Nobody holds others up for longer (promise 3)."""
 PAGE_BYTES = 4096
-_SWITCHES = ("observation_archive",)
-_OPTIONAL = ("storage_bytes_max", "backup_interval_s", "backup_directory")
+_SWITCHES = ("observation_archive", "console", "spans")
+_OPTIONAL = ("storage_bytes_max", "backup_interval_s", "backup_directory", "metrics_port")
+PORT_MAX = 65_535
 STORAGE_BYTES_MIN = MIB
 _STORAGE_PARTS = 16
 """A journal segment and LevelDB's buffer are at most this part of `storage_bytes_max`, the journal two of them."""
@@ -100,12 +101,27 @@ class StoreConfig:
     """The latest backups in the configured place stay; what only older ones need goes."""
     backup_directory: str | None = None
     """Where scheduled backups go; None: to `backups` in the data directory. Another disk is better."""
+    read_alarm_s: float = 0.1
+    """A read that takes longer is told in the log (requirements 1.4, 9.1)."""
+    write_alarm_s: float = 0.2
+    """The same for a write, from sending to its answer (requirement 9.2)."""
+    stall_alarm_s: float = 5.0
+    """The same for a write or a wait for locks that has not ended yet (requirement 6.4)."""
+    alarm_pause_s: float = 10.0
+    """Between two such events of one kind; the second says how many came between."""
+    metrics_port: int | None = None
+    """Where Prometheus finds metrics, on 127.0.0.1 only; 0: any free port (see `statistics`), None: nowhere."""
+    spans: bool = False
+    """Whether commands and `transact` are OpenTelemetry spans; needs the package `opentelemetry-api`."""
     state_pending_max: int = 65_536
     """Committed changes that may wait for the state; bounds replay at open and memory."""
     state_buffer_bytes: int = 8 * MIB
     """LevelDB's write buffer; at most 1/16 of `storage_bytes_max`."""
     state_cache_bytes: int = 8 * MIB
     """LevelDB's block cache."""
+
+    console: bool = True
+    """Whether `pictact` in another process can look into the running store, through a socket in the data directory."""
 
     @property
     def segment_bytes(self) -> int:
@@ -151,6 +167,10 @@ class StoreConfig:
                 _require(
                     isinstance(value, str) and bool(value), name, value, "must be the name of a directory, or None"
                 )
+                continue
+            if name == "metrics_port":
+                is_port = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= PORT_MAX
+                _require(is_port, name, value, f"must be a port, 0 to {PORT_MAX}, or None")
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise InvalidValue(name, value, "must be a positive number")

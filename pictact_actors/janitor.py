@@ -23,6 +23,7 @@ from pictact_actors.model.indexes import HOUR_S, due_parts
 from pictact_actors.model.records import FORGOTTEN
 from pictact_actors.model.removal import Removal
 from pictact_actors.runtime.runtime import Runtime
+from pictact_actors.runtime.tally import Tally
 
 _STOP_S = 5.0
 _REST_S_MAX = 0.05
@@ -62,6 +63,9 @@ class Janitor:
         self._hurry = threading.Event()
         runtime.space.hurry = self._hurry.set
         self._failing: str | None = None
+        self._ended_at: float | None = None
+        self.cleaned = Tally()
+        """Cleanups since the store was opened, and what they removed, by the names of `CleanupReport`."""
         self._thread = threading.Thread(target=self._run, name="pictact-janitor", daemon=True)
 
     def start(self) -> None:
@@ -76,12 +80,17 @@ class Janitor:
         """Clean up no more, but for the step that is being done."""
         self._stopping.set()
         self._hurry.set()
-        if self._thread is not threading.current_thread():
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(_STOP_S)
 
     def clean(self) -> CleanupReport:
         """Remove everything that is due now, and report. One cleanup at a time. Raises what a command may raise."""
         return self._counting(lambda counts: self._clean(counts, self._now() - self._config.observation_expiry_s))
+
+    @property
+    def cleanup_age_s(self) -> float | None:
+        """How long ago the last cleanup ended that removed something, in seconds."""
+        return None if self._ended_at is None else monotonic() - self._ended_at
 
     def _counting(self, work: Callable[[Counter[str]], None]) -> CleanupReport:
         """Report, and log once, what was removed, also when something came in between."""
@@ -93,6 +102,8 @@ class Janitor:
             finally:
                 report = CleanupReport(**counts, seconds=monotonic() - since)
                 if report:
+                    self._ended_at = monotonic()
+                    self.cleaned.add(cleanups=1, **counts)
                     log.info(log.CLEANED_UP, **report.to_dict())
                     self._runtime.space.give_back()
         return report

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from pictact_actors import log
-from pictact_actors.backups import Backups
 from pictact_actors.clock import Clock, SystemClock
 from pictact_actors.config import StoreConfig
+from pictact_actors.console.server import Console
 from pictact_actors.errors import InvalidValue, NotFound, Quarantined, StoreDamaged
-from pictact_actors.janitor import CleanupReport, Janitor
+from pictact_actors.janitor import CleanupReport
 from pictact_actors.lifecycle import keep_track
 from pictact_actors.model import integrity, keys
-from pictact_actors.model.commands import (
-    Command,
-    PutMany,
-)
+from pictact_actors.model.commands import Command, PutMany
 from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Player, Record, Round, Score, Standing
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.model.updating import RecordFunction, Update
@@ -31,12 +27,13 @@ from pictact_actors.runtime.queries import Queries
 from pictact_actors.runtime.reply import Reply
 from pictact_actors.runtime.runtime import Runtime, check_timeout
 from pictact_actors.runtime.statistics import Statistics
-from pictact_actors.scrubbing import Scrubber
+from pictact_actors.services import Services
 from pictact_actors.storage.backup.manifest import BackupInfo
 from pictact_actors.storage.backup.restoring import RestoreReport, restored
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.engine import Engine, Entry, Problem
 from pictact_actors.storage.memory import MemoryEngine
+from pictact_actors.tracing import attach
 from pictact_actors.transaction import Transaction, transact
 from pictact_actors.verbs import Verbs
 
@@ -59,16 +56,16 @@ class Store(Verbs):
 
     def __init__(self, engine: Engine, config: StoreConfig, clock: Clock) -> None:
         """Run on an engine; use `Store.open` instead."""
+        if config.spans:
+            attach(self)
         self._runtime = Runtime(engine, config, clock)
         keep_track(self._runtime)
         self._queries = Queries(self._runtime.committed)
         self._get = self._runtime.committed.get
-        self._janitor = Janitor(self._runtime)
-        self._janitor.start()
-        self._backups = Backups(self._runtime)
-        self._backups.start()
-        self._scrubber = Scrubber(self._runtime)
-        self._scrubber.start()
+        self._services = Services(self._runtime)
+        self._services.start()
+        self._console = Console(self)
+        self._console.start()
 
     @classmethod
     def open(
@@ -109,9 +106,8 @@ class Store(Verbs):
         """Finish what is in flight (at most about `drain_timeout_s`) and close. Any thread, any number of times."""
         if self._runtime.ended:  # also in a forked child, where a lock may be held for ever
             return
-        self._scrubber.stop()
-        self._backups.stop()
-        self._janitor.stop()
+        self._console.close()
+        self._services.stop()
         if self._runtime.close():
             log.info(log.STORE_CLOSED)
 
@@ -318,7 +314,7 @@ class Store(Verbs):
         common. Everything is synced, read back and compared with the store. Raises `StorageFull`, `BackupInvalid` if
         the directory cannot be used, `InvalidValue` for a store without files.
         """
-        return self._backups.take(None if directory is None else Path(directory))
+        return self._services.backups.take(None if directory is None else Path(directory))
 
     @staticmethod
     def restore(
@@ -348,7 +344,7 @@ class Store(Verbs):
         """
         self._runtime.require_open()
         try:
-            return self._janitor.clean()
+            return self._services.janitor.clean()
         except OSError as error:
             raise StoreDamaged(f"cleanup cannot go on: {error}") from error
 
@@ -370,14 +366,7 @@ class Store(Verbs):
     def statistics(self) -> Statistics:
         """Return counters and sizes. Also of a closed store, but not in a forked child."""
         self._runtime.require_own()
-        last, age_s = self._backups.last, self._backups.age_s
-        return replace(
-            self._runtime.statistics(),
-            backup_seq=None if last is None else last.seq,
-            backup_age_s=age_s,
-            scrubs=self._scrubber.passes,
-            scrub_problems=len(self._scrubber.found),
-        )
+        return self._services.statistics()
 
     def _timeout_s(self, timeout: float | None) -> float:
         return self._runtime.config.request_timeout_s if timeout is None else check_timeout(timeout)

@@ -9,6 +9,7 @@ from engines import PATIENCE_S
 
 from pictact_actors import Store, StoreClosed, StoreConfig
 from pictact_actors.clock import Clock, SystemClock, monotonic
+from pictact_actors.config import PERIOD_S_MAX
 from pictact_actors.storage.engine import Problem
 
 MEMORY = ":memory:"
@@ -28,7 +29,8 @@ class Opener:
         self, path: str | Path | None = None, *, engine: Any = None, clock: Clock | None = None, **limits: Any
     ) -> Store:
         """Open `path` (`":memory:"`, or by default a directory of the test), or a store on an `engine`."""
-        config = StoreConfig(**{"journal_segment_bytes": SEGMENT_BYTES, **limits})
+        quiet = {"read_alarm_s": PERIOD_S_MAX, "write_alarm_s": PERIOD_S_MAX}  # a busy machine is no test's business
+        config = StoreConfig(**{"journal_segment_bytes": SEGMENT_BYTES, **quiet, **limits})
         if engine is not None:
             store = Store(engine, config, clock or SystemClock())
         else:

@@ -32,11 +32,17 @@ LAYERS = (
         "aio_transaction",
         "store",
         "aio",
+        "alarms",
         "archiving",
         "backups",
+        "console",
         "janitor",
         "lifecycle",
+        "metrics",
         "scrubbing",
+        "services",
+        "serving",
+        "tracing",
         "testing",
     },
     {"cli"},
@@ -44,7 +50,15 @@ LAYERS = (
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 PURE = {"asyncio", "io", "logging", "os", "pathlib", "queue", "random", "socket", "subprocess", "threading"}
-IMPORT_NAMES = {"google-crc32c": "google_crc32c", "hdrhistogram": "hdrh", "plyvel-next": "plyvel_next"}
+IMPORT_NAMES = {
+    "google-crc32c": "google_crc32c",
+    "hdrhistogram": "hdrh",
+    "opentelemetry-api": "opentelemetry",
+    "plyvel-next": "plyvel_next",
+    "prometheus-client": "prometheus_client",
+}
+EXTRAS = {"otel"}
+"""What a host may have; the store works without."""
 TERMINAL = {"click", "rich"}
 DATABASE = {"plyvel", "plyvel_next"}
 FORBIDDEN = {
@@ -149,7 +163,8 @@ def test_a_library_has_one_importer(library: str) -> None:
 
 def test_every_dependency_is_declared_and_used() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {line.partition(">")[0].strip() for line in project["dependencies"]}
+    extras = [line for name in EXTRAS for line in project["optional-dependencies"][name]]
+    declared = {line.partition(">")[0].strip() for line in [*project["dependencies"], *extras]}
     used = set().union(*map(foreign_imports, MODULES))
     assert {IMPORT_NAMES.get(name, name) for name in declared} == used, "pyproject.toml and the imports disagree"
 

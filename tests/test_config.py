@@ -11,10 +11,11 @@ from pictact_actors import config
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import InvalidValue
 
-SWITCHES = {"observation_archive"}
+SWITCHES = {"observation_archive", "console", "spans"}
 OPTIONAL = {"storage_bytes_max", "backup_interval_s"}
 PATHS = {"backup_directory"}
-NAMES = [field.name for field in fields(StoreConfig) if field.name not in SWITCHES | PATHS]
+PORTS = {"metrics_port"}
+NAMES = [field.name for field in fields(StoreConfig) if field.name not in SWITCHES | PATHS | PORTS]
 WHOLE = [name for name in NAMES if not name.endswith("_s")]
 
 
@@ -43,6 +44,15 @@ def test_a_switch_is_on_or_off(name: str) -> None:
 def test_a_path_is_a_name_or_none(name: str) -> None:
     assert {getattr(StoreConfig(**{name: value}), name) for value in (None, "there")} == {None, "there"}
     for value in ("", 1, True):
+        with pytest.raises(InvalidValue, match=name):
+            StoreConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(PORTS))
+def test_a_port_is_a_number_that_there_is_or_none(name: str) -> None:
+    for value in (None, 0, 9_100, 65_535):
+        assert getattr(StoreConfig(**{name: value}), name) == value
+    for value in (-1, 65_536, 80.0, "80", True):
         with pytest.raises(InvalidValue, match=name):
             StoreConfig(**{name: value})
 

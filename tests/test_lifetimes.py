@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from copying import copy_of
 from games import begin, play
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -114,7 +115,7 @@ class BoardsAreSorted(RuleBasedStateMachine):
         assert isinstance(self.path, Path)
         left = self.path.with_suffix(".left")
         if killed:
-            shutil.copytree(self.path, left)
+            copy_of(self.path, left)
         self.store.close()
         if killed:
             shutil.rmtree(self.path)

@@ -31,9 +31,9 @@ def test_a_slow_pass_ends_at_once_when_the_store_is_closed(open_store: Opener) -
     store: Store = open_store(scrub_interval_s=0.01, scrub_bytes_per_s=1)
     begin(store)
     play(store, {f"u{n}": 1 for n in range(100)})
-    until(store._scrubber._thread.is_alive)
+    until(store._services.scrubber._thread.is_alive)
     store.close()
-    assert not store._scrubber._thread.is_alive()
+    assert not store._services.scrubber._thread.is_alive()
 
 
 def test_a_failing_pass_is_tried_again(open_store: Opener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,18 +20,20 @@ from pictact_actors.cli.player import player
 from pictact_actors.cli.replay import replay
 from pictact_actors.cli.restore import restore
 from pictact_actors.cli.stats import stats
+from pictact_actors.cli.top import top
 
 __all__ = ["main", "program"]
 
 program = Program(
     [
         *(play, replay, leaderboard, player, get, log, check, audit, cleanup),
-        *(backup, restore, stats, export, import_records),
+        *(backup, restore, stats, top, export, import_records),
     ],
     text="""PicTact's matches, scores and players in one durable store.
 
-    Every command works on a data directory (--data, game-data unless you say otherwise) that no other process has
-    open. Exit codes: 0 done, 1 found a problem, 2 bad use.
+    Every command works on a data directory (--data, game-data unless you say otherwise). While another process has it
+    open, get, leaderboard, player, log, check, audit, cleanup, backup, stats and top ask that process; the others need
+    the directory for themselves. Exit codes: 0 done, 1 found a problem, 2 bad use.
     """,
     version=version("pictact-actors"),
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import OK, BadParameter, Context, IntRange, Parameter, ParamType, command, option
-from pictact_actors.cli.interrupts import uninterrupted
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import moment, print_json, print_line
-from pictact_actors.model.records import DISCARDED, FORGOTTEN, Audit
+from pictact_actors.model.records import DISCARDED, FORGOTTEN
 
 _COLUMNS = (Column("removed at"), Column("what"), Column("reason"), Column("due at"), Column("records"))
 _WHAT = {DISCARDED: "details of analytics", FORGOTTEN: "answered requests"}
@@ -47,11 +47,11 @@ def audit(since: float | None, limit: int | None, data: str, as_json: bool) -> i
     Every match has an entry of its own. Requests that were forgotten have one for each cleanup, and details of
     analytics one for each file in DIR/archive.
     """
-    with opened(data) as store:
-        entries = uninterrupted(store.audit(since=since, limit=limit))
+    with asked(data) as desk:
+        entries = desk.audit(since, limit)
         if as_json:
             for entry in entries:
-                print_json(entry.to_dict())
+                print_json(entry)
             return OK
         rows = [_row(entry) for entry in entries]
     if rows:
@@ -61,11 +61,8 @@ def audit(since: float | None, limit: int | None, data: str, as_json: bool) -> i
     return OK
 
 
-def _row(entry: Audit) -> tuple[object, ...]:
-    what = entry.post_id or entry.archive or _WHAT[entry.reason]
-    unfinished = "" if entry.done else " (so far)"
-    return moment(entry.updated_at), what, entry.reason, moment(entry.due_at), f"{_counts(entry)}{unfinished}"
-
-
-def _counts(entry: Audit) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in entry.removed.items())
+def _row(entry: Any) -> tuple[object, ...]:
+    what = entry["postId"] or entry["archive"] or _WHAT[entry["reason"]]
+    unfinished = "" if entry["done"] else " (so far)"
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in entry["removed"].items())
+    return moment(entry["updatedAt"]), what, entry["reason"], moment(entry["dueAt"]), f"{counts}{unfinished}"

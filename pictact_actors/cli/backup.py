@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pictact_actors.backups import NAME
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import FOUND, OK, argument, command, option
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import moment, print_json, print_line
 from pictact_actors.errors import BackupInvalid
@@ -37,16 +38,16 @@ def backup(data: str, directory: str | None, verify: bool, as_json: bool) -> int
     """
     if verify:
         return _verify(Path(directory) if directory else Path(data) / NAME, as_json=as_json)
-    with opened(data) as store:
-        info = store.backup(directory)
+    with asked(data) as desk:
+        info: Any = desk.backup(directory)
     if as_json:
-        print_json(info.to_dict())
+        print_json(info)
     else:
         print_line(
-            f"backup: {info.records:,} records as of commit {info.seq} ({moment(info.ts)}), "
-            f"{info.copied_bytes:,} of {info.size_bytes:,} bytes copied"
+            f"backup: {info['records']:,} records as of commit {info['seq']} ({moment(info['ts'])}), "
+            f"{info['copiedBytes']:,} of {info['sizeBytes']:,} bytes copied"
         )
-        print_line(info.path)
+        print_line(info["path"])
     return OK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import OK, argument, command
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import field, print_json
 
@@ -25,8 +25,8 @@ def get(key: str, data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
     Keys are match:POST, round:POST:INDEX, score:POST:USER, analytics:POST, lifetime:USER and history:USER:POST.
     Exits 1 if there is none.
     """
-    with opened(data) as store:
-        record = store.get(key).to_dict()
+    with asked(data) as desk:
+        record = desk.get(key)
     if as_json:
         print_json(record)
     else:

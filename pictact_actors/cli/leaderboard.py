@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import OK, Choice, IntRange, UsageError, argument, command, option
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.terminal import Column
-from pictact_actors.cli.text import print_json_lines, print_line
+from pictact_actors.cli.text import print_json, print_line
 from pictact_actors.model.ranking import LIFETIME_ORDERS
 
 BOARD = (Column("rank", figures=True), Column("player"), Column("points", figures=True), Column("wins", figures=True))
 _LIFETIME_BOARD = (*BOARD, Column("matches", figures=True))
+_FIELDS = ("rank", "user", "points", "wins")
 
 
 @command(
@@ -34,18 +35,15 @@ def leaderboard(post: str | None, limit: int, offset: int, by: str | None, data:
     """
     if post is not None and by is not None:
         raise UsageError("--by is for the lifetime board; leave POST or --by out")
-    with opened(data) as store:
-        if post is not None:
-            board = store.leaderboard(post, limit=limit, offset=offset)
-        else:
-            board = store.lifetime_leaderboard(by=by or LIFETIME_ORDERS[0], limit=limit, offset=offset)
+    with asked(data) as desk:
+        board = desk.leaderboard(post, by, limit, offset)
     if as_json:
-        print_json_lines(board)
+        for at in board:
+            print_json(at)
     elif not board:
         print_line("nobody has a place here yet")
     elif post is not None:
-        terminal.print_table(BOARD, [(at.rank, at.user, at.points, at.wins) for at in board])
+        terminal.print_table(BOARD, [[at[name] for name in _FIELDS] for at in board])
     else:
-        rows = [(at.rank, at.user, at.points, at.wins, at.matches_played) for at in board]
-        terminal.print_table(_LIFETIME_BOARD, rows)
+        terminal.print_table(_LIFETIME_BOARD, [[at[name] for name in (*_FIELDS, "matchesPlayed")] for at in board])
     return OK

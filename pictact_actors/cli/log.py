@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 from pictact_actors.cli.command import FOUND, OK, IntRange, UsageError, command, option
-from pictact_actors.cli.former import Former
 from pictact_actors.cli.interrupts import uninterrupted
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.text import field, moment, print_json, print_line
-from pictact_actors.model import codec, keys
-from pictact_actors.model.validate import check_id
-from pictact_actors.storage.engine import Changes, Entry
+from pictact_actors.console.counter import chosen
+from pictact_actors.console.desk import Commit, Fields
 from pictact_actors.storage.recovery.proof import Proof, proofs
-
-Fields = Mapping[str, object]
 
 _ID_FIELDS = frozenset({"postId", "user", "index"})
 _TIMES_OF_COMMITS = frozenset({"createdAt", "updatedAt", "reachedAt"})
@@ -48,25 +42,12 @@ def log(from_seq: int | None, key: str | None, user: str | None, verify: bool, d
         if from_seq or key or user:
             raise UsageError("--verify reads everything: leave out --from, --key and --user")
         return _verify(Path(data), as_json=as_json)
-    if key is not None:
-        keys.parse(key)
-    if user is not None:
-        check_id(user)
-    with opened(data) as store:
-        store.entries(from_seq)  # raises if that is not kept any more
-        former = Former(store)
-        for entry in uninterrupted(store.entries()):
-            replaced = former.replaced(entry)
-            if entry.seq < (from_seq or 0):
-                continue
-            commit = _Commit.of(entry, replaced)
-            chosen = commit.chosen(key, user)
-            if not chosen and (key or user):
-                continue
+    with asked(data) as desk:
+        for commit in desk.log(from_seq, key, user):
             if as_json:
                 print_json(commit.to_dict())
             else:
-                for line in commit.lines(chosen):
+                for line in _lines(commit, chosen(commit, key, user)):
                     print_line(line)
     return OK
 
@@ -96,58 +77,14 @@ def _finding(proof: Proof) -> str:
     return f"{commits if proof.last_seq else ''}{proof.size_bytes:,} bytes, whole{torn}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Commit:
-    """A journal entry with its records decoded, and those they replaced as far as known; internal ones are left out."""
-
-    entry: Entry
-    records: dict[str, Fields | None]
-    old: dict[str, Fields | None]
-
-    @classmethod
-    def of(cls, entry: Entry, replaced: Changes) -> Self:
-        return cls(entry, _decoded(entry.changes), _decoded(replaced))
-
-    def chosen(self, key: str | None, user: str | None) -> list[str]:
-        """Return the keys that were asked for."""
-        keys_written = list(self.records) if key is None else [key] * (key in self.records)
-        return keys_written if user is None else [written for written in keys_written if _is_of(user, written)]
-
-    def to_dict(self) -> dict[str, object]:
-        """Return everything, for JSON."""
-        entry = self.entry
-        return {
-            "seq": entry.seq,
-            "ts": entry.ts,
-            "cause": entry.cause,
-            "requestId": entry.request_id,
-            "keys": list(self.records),
-            "changes": self.records,
-            "old": self.old,
-        }
-
-    def lines(self, chosen: list[str]) -> Iterator[str]:
-        """Yield what people read: the commit, and what became of the keys that were asked for."""
-        entry = self.entry
-        request = f"  request {entry.request_id}" if entry.request_id else ""
-        yield f"{entry.seq}  {moment(entry.ts)}  {entry.cause}{request}"
-        for key in chosen:
-            yield f"    {key}  {_line_of(key, self.old.get(key), self.records[key])}"
-        if len(chosen) < len(self.records):
-            yield f"    and {len(self.records) - len(chosen)} more"
-
-
-def _decoded(changes: Changes) -> dict[str, Fields | None]:
-    return {
-        key: None if value is None else codec.decode(key, value).to_dict()
-        for key, value in changes.items()
-        if keys.is_public(key)
-    }
-
-
-def _is_of(user: str, key: str) -> bool:
-    kind, *ids = key.split(":")
-    return user in {keys.LIFETIME: ids[:1], keys.HISTORY: ids[:1], keys.SCORE: ids[1:]}.get(kind, [])
+def _lines(commit: Commit, keys_chosen: Sequence[str]) -> Iterator[str]:
+    """Yield what people read: the commit, and what became of the keys that were asked for."""
+    request = f"  request {commit.request_id}" if commit.request_id else ""
+    yield f"{commit.seq}  {moment(commit.ts)}  {commit.cause}{request}"
+    for key in keys_chosen:
+        yield f"    {key}  {_line_of(key, commit.old.get(key), commit.records[key])}"
+    if len(keys_chosen) < len(commit.records):
+        yield f"    and {len(commit.records) - len(keys_chosen)} more"
 
 
 def _line_of(key: str, old: Fields | None, new: Fields | None) -> str:

@@ -64,7 +64,7 @@ class Report:
         if problems is None:
             print_line("stopped before the end, the store was not checked")
         else:
-            tell_problems(problems)
+            tell_problems([problem.to_dict() for problem in problems])
 
     def _to_dict(self, problems: Sequence[Problem] | None) -> dict[str, object]:
         party, evening = self._party, self._party.evening

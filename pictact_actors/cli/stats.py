@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-
 from pictact_actors.cli import terminal
 from pictact_actors.cli.command import OK, command
-from pictact_actors.cli.opening import opened
+from pictact_actors.cli.opening import asked
 from pictact_actors.cli.terminal import Column
 from pictact_actors.cli.text import print_json
-from pictact_actors.model.records import camel
+from pictact_actors.console.desk import Fields
 
 
 @command("stats", examples=["pictact stats", "pictact stats --json"])
@@ -19,8 +16,8 @@ def stats(data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
 
     Sizes end in Bytes, times in S (seconds); counts are since the store was opened.
     """
-    with opened(data) as store:
-        figures = {camel(name): _camel_names(value) for name, value in asdict(store.statistics()).items()}
+    with asked(data) as desk:
+        figures = desk.stats()
     if as_json:
         print_json(figures)
     else:
@@ -28,7 +25,7 @@ def stats(data: str, as_json: bool) -> int:  # noqa: FBT001 - an option
     return OK
 
 
-def _show(figures: dict[str, object]) -> None:
+def _show(figures: Fields) -> None:
     """Print single figures as one table, and each list of figures as one of its own."""
     lists = {name: value for name, value in figures.items() if isinstance(value, list) and value}
     rows = [(name, value) for name, value in figures.items() if name not in lists]
@@ -36,11 +33,3 @@ def _show(figures: dict[str, object]) -> None:
     for name, parts in lists.items():
         columns = [Column(str(part_name), figures=True) for part_name in parts[0]]
         terminal.print_table(columns, [list(part.values()) for part in parts], title=name)
-
-
-def _camel_names(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {camel(str(name)): _camel_names(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_camel_names(part) for part in value]
-    return value

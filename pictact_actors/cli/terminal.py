@@ -36,6 +36,14 @@ class Column(NamedTuple):
     prose: bool = False
 
 
+class Part(NamedTuple):
+    """A table of a larger picture."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[object]]
+
+
 def _console(*, err: bool = False) -> Console:
     stream = sys.stderr if err else sys.stdout
     width = None if stream.isatty() else _UNBROKEN
@@ -45,6 +53,19 @@ def _console(*, err: bool = False) -> Console:
 def is_watched() -> bool:
     """Whether somebody looks at stderr: only then is progress shown."""
     return sys.stderr.isatty()
+
+
+def is_shown() -> bool:
+    """Whether somebody looks at stdout: only then is it drawn anew."""
+    return sys.stdout.isatty()
+
+
+def print_parts(headline: str, parts: Iterable[Part]) -> None:
+    """Print several tables to stdout, one below the other."""
+    sys.stdout.write(f"{shown(headline)}\n")
+    for part in parts:
+        print_table(part.columns, part.rows, title=part.title)
+    sys.stdout.write("\n")
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
@@ -72,7 +93,8 @@ def note(line: str) -> None:
 
 
 def _table(columns: Sequence[Column], cells: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    is_headed = any(column.name for column in columns)
+    table = Table(box=box.SIMPLE_HEAD if is_headed else None, show_edge=False, pad_edge=False, show_header=is_headed)
     for column in columns:
         justify: JustifyMethod = "right" if column.figures else "left"
         table.add_column(column.name, justify=justify, no_wrap=not column.prose, overflow="fold")
@@ -103,6 +125,30 @@ class Screen:
         picture.add_row(Text(shown(line)))
         picture.add_row(Text(f"\n{shown(title)}", style="bold"))
         picture.add_row(_table(columns, [[shown(cell) for cell in row] for row in rows]))
+        self._live.update(picture, refresh=True)
+
+
+class Panel:
+    """The whole terminal, drawn anew by `show`; as it was before when the block ends."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=_console(), screen=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._live.stop()
+
+    def show(self, headline: str, parts: Iterable[Part], *, is_stale: bool = False) -> None:
+        """Draw several tables; what is below the end of the terminal is not seen."""
+        picture = Table.grid()
+        picture.add_row(Text(shown(headline), style="bold red" if is_stale else "bold"))
+        for part in parts:
+            if part.title:
+                picture.add_row(Text(f"\n{shown(part.title)}", style="bold"))
+            picture.add_row(_table(part.columns, [[shown(cell) for cell in row] for row in part.rows]))
         self._live.update(picture, refresh=True)
 
 

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 _TIMES = frozenset({"createdAt", "updatedAt", "completedAt", "expiresAt", "startTs", "endTs", "reachedAt", "ts"})
-
-
-class Shown(Protocol):
-    """A record, a standing, a problem: whatever has camelCase fields."""
-
-    def to_dict(self) -> dict[str, object]:
-        """All fields, plain enough for JSON."""
-        ...
 
 
 def print_json(value: object) -> None:
     """Print one line of JSON to stdout, in ASCII: no text of a player's can do anything to a terminal."""
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
-
-
-def print_json_lines(items: Iterable[Shown]) -> None:
-    """Print a list as JSON Lines."""
-    for item in items:
-        print_json(item.to_dict())
 
 
 def print_line(line: str) -> None:

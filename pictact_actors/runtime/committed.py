@@ -23,6 +23,7 @@ from pictact_actors.runtime.cache import SMALL_BYTES, Cache
 from pictact_actors.runtime.expiry import Expiry
 from pictact_actors.runtime.leaderboard import Board, Boards
 from pictact_actors.runtime.lifetimes import LifetimeBoard
+from pictact_actors.runtime.meter import ReadMeter
 from pictact_actors.runtime.observed import KINDS as OBSERVED
 from pictact_actors.runtime.observed import Observed
 from pictact_actors.runtime.staging import Staged
@@ -50,8 +51,11 @@ class Held(NamedTuple):
 class Committed:
     """Committed records, leaderboards, and the moment they belong to."""
 
-    def __init__(self, engine: Engine, cache_bytes_max: int, board_players_max: int, expiry: Expiry) -> None:
+    def __init__(
+        self, engine: Engine, cache_bytes_max: int, board_players_max: int, expiry: Expiry, reads: ReadMeter
+    ) -> None:
         self.expiry = expiry
+        self.meter = reads
         self._engine = engine
         self._cache = Cache(cache_bytes_max)
         self._boards = Boards(board_players_max)
@@ -116,7 +120,9 @@ class Committed:
         if record is None:
             self.require_open()
             self._cache.misses += 1
+            began = monotonic()
             value = self._engine.get(key)
+            self.meter.add("get", began)
             if value is not None:
                 record = codec.decode(key, value)
                 self._keep(key, record, len(value), version)

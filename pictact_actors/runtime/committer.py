@@ -3,7 +3,8 @@
 It collects what is already queued and makes it durable with one sync; while it syncs, the next group gathers. There
 is no timer, so a lone caller waits for nobody. Every race is settled by the order of its queue.
 
-Its own thread writes `failure` and the links' `epoch` and `published`; any thread may `put` and read them.
+Its own thread writes `failure`, `began` (when the last commit was, monotonic) and the links' `epoch` and `published`;
+any thread may `put` and read them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pictact_actors import log
+from pictact_actors.clock import monotonic
 from pictact_actors.errors import CommitFailed, StorageFull, StoreFailed
 from pictact_actors.runtime.messages import Reset
+from pictact_actors.runtime.meter import Meter
 from pictact_actors.runtime.reply import answer_all
 from pictact_actors.runtime.staging import Batch, rejected
 from pictact_actors.storage.engine import Conflict, Engine
@@ -74,6 +77,8 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="pictact-committer", daemon=True)
         self._full = False
         self.committing = False
+        self.began = 0.0
+        self.meter = Meter(config.write_alarm_s)
         self.failure: str | None = None
         self.mark = engine.mark
         self.groups = 0
@@ -158,12 +163,14 @@ class Committer:
             self.committing = False
 
     def _commit(self, batches: Sequence[Batch]) -> None:
+        self.began = began = synced = monotonic()
         writes = [item for batch in batches for item in batch.staged if item.changes]
         if writes:
             self.mark = max(self.mark, *(batch.mark for batch in batches))
             self.committing = True
             self._engine.commit(writes, self._clock.now(), self.mark)
             self.committing = False
+            synced = monotonic()
             self._full = False
             self._committed.publish(writes)
             self.groups += 1
@@ -174,6 +181,7 @@ class Committer:
         self._acknowledge(batches)
         if self._feed.waiting:
             self._feed.announce()
+        self.meter.committed(batches, len(writes), began, synced)
 
     def _acknowledge(self, batches: Sequence[Batch]) -> None:
         for batch in batches:

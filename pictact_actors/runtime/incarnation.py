@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from pictact_actors import log
+from pictact_actors.clock import monotonic
 from pictact_actors.runtime.actor import Actor
 from pictact_actors.runtime.crossing import Crossing
 from pictact_actors.runtime.locks import LockTable
@@ -85,14 +86,15 @@ class Incarnation(Actor):
 
     def refuse(self, calls: list[Call], error: Exception) -> None:
         """Answer calls with an error that depends on nothing staged."""
-        self.answer_now([rejected(call, error) for call in calls])
+        self.answer_now([rejected(call, error) for call in calls], monotonic())
 
-    def answer_now(self, decided: list[Staged]) -> None:
+    def answer_now(self, decided: list[Staged], began: float) -> None:
         """Answer what writes nothing and was decided on published records only."""
         with self._leaving:
             if not self.fenced:
                 self.link.gate.leave(len(decided))
                 answer_all(decided)
+                self._committer.meter.answered(decided, began)
                 return
         self._hand_back([item.call for item in decided])
 

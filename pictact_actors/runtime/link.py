@@ -101,8 +101,8 @@ class ShardLink:
         """Return how many calls the actor has not taken yet."""
         return len(self._calls)
 
-    def queue_age_s(self) -> float:
-        """Return for how long the oldest known of the calls in flight has been here, in seconds.
+    def oldest(self) -> Call | None:
+        """Return the oldest known of the calls in flight.
 
         It looks at the head of the line and at one call that was taken: the first one, then, once that is answered, the
         first of the next batch. So it is exact as soon as nothing moves, and costs nothing while everything does.
@@ -111,9 +111,13 @@ class ShardLink:
             head = self._calls[0]
         except IndexError:
             head = None
-        now = monotonic()
         waiting = [call for call in (self._first, head) if call is not None and not call.done()]
-        return max((now + call.timeout_s - call.deadline for call in waiting), default=0.0)
+        return min(waiting, key=_sent_at, default=None)
+
+    def queue_age_s(self) -> float:
+        """Return for how long the oldest known of the calls in flight has been here, in seconds."""
+        call = self.oldest()
+        return 0.0 if call is None else monotonic() - _sent_at(call)
 
     def overloaded(self) -> Overloaded:
         """Return what a sender learns for whom there is no room."""
@@ -131,3 +135,8 @@ class ShardLink:
     def stop(self) -> None:
         """End the shard's actor, without waiting for it."""
         self.mailbox.stop()
+
+
+def _sent_at(call: Call) -> float:
+    """Return when a call was sent (monotonic)."""
+    return call.deadline - call.timeout_s

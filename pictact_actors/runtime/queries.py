@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import update_wrapper
 from itertools import islice
-from typing import TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
+from pictact_actors.clock import monotonic
 from pictact_actors.errors import InvalidValue, NotFound
 from pictact_actors.model import keys
 from pictact_actors.model.auditing import told
@@ -18,6 +20,22 @@ from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.leaderboard import Board
 
 R = TypeVar("R")
+P = ParamSpec("P")
+
+
+def measured(query: Callable[Concatenate[Queries, P], R]) -> Callable[Concatenate[Queries, P], R]:
+    """Measure a query, also when it raises."""
+    name = query.__name__
+
+    def timed(self: Queries, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        began = monotonic()
+        try:
+            return query(self, *args, **kwargs)
+        finally:
+            self.meter.add(name, began)
+
+    update_wrapper(timed, query)
+    return timed
 
 
 class Queries:
@@ -25,7 +43,9 @@ class Queries:
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
+        self.meter = committed.meter
 
+    @measured
     def rounds(self, post_id: str) -> list[Round]:
         """Return all rounds of a match, by index. Raises `NotFound` if there is no match."""
         check_id(post_id)
@@ -34,6 +54,7 @@ class Queries:
             raise NotFound(keys.match_key(post_id))
         return sorted(cast("list[Round]", rounds), key=lambda item: item.index)
 
+    @measured
     def player(self, user: str) -> Player:
         """Return a player's lifetime and whole history. Raises `NotFound`."""
         check_id(user)
@@ -43,6 +64,7 @@ class Queries:
         played = cast("list[PlayedMatch]", history)
         return Player(lifetime, sorted(played, key=lambda item: (item.completed_at, item.post_id)))
 
+    @measured
     def leaderboard(self, post_id: str, limit: int, offset: int) -> list[Standing]:
         """Return a page of a match's leaderboard."""
         check_id(post_id)
@@ -50,12 +72,14 @@ class Queries:
         check_count("offset", offset)
         return self._committed.on_board(post_id, lambda board: board.page(limit, offset))
 
+    @measured
     def standing(self, post_id: str, user: str) -> Standing:
         """Return a player's line on a match's leaderboard. Raises `NotFound`."""
         check_id(post_id)
         key = keys.score_key(post_id, check_id(user))
         return _found(self._committed.on_board(post_id, lambda board: board.standing(user)), key)
 
+    @measured
     def around(self, post_id: str, user: str, span: int) -> list[Standing]:
         """Return a player's line and `span` lines on either side of it. Raises `NotFound`."""
         check_id(post_id)
@@ -67,6 +91,7 @@ class Queries:
 
         return _found(self._committed.on_board(post_id, read), key)
 
+    @measured
     def lifetime_leaderboard(self, by: str, limit: int, offset: int, after: str | None) -> list[Standing]:
         """Return a page of the leaderboard of all players. Raises `NotFound` if there is no player `after`."""
         check_choice("by", by, LIFETIME_ORDERS)
@@ -76,12 +101,14 @@ class Queries:
         page = self._committed.on_lifetime_board(by, lambda board: board.page(limit, offset, after))
         return list(_found(page, key))
 
+    @measured
     def lifetime_standing(self, user: str, by: str) -> Standing:
         """Return a player's line on the leaderboard of all players. Raises `NotFound`."""
         check_choice("by", by, LIFETIME_ORDERS)
         key = keys.lifetime_key(check_id(user))
         return _found(self._committed.on_lifetime_board(by, lambda board: board.standing(user)), key)
 
+    @measured
     def lifetime_around(self, user: str, by: str, span: int) -> list[Standing]:
         """Return a player's line and `span` lines on either side of it among all players. Raises `NotFound`."""
         check_choice("by", by, LIFETIME_ORDERS)
@@ -89,6 +116,7 @@ class Queries:
         key = keys.lifetime_key(check_id(user))
         return list(_found(self._committed.on_lifetime_board(by, lambda board: board.around(user, span)), key))
 
+    @measured
     def analytics_summary(self, subreddit: str | None, since: float | None) -> AnalyticsSummary:
         """Return means over all matches, or those of a subreddit, or those observed since a time (epoch s).
 

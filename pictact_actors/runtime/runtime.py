@@ -19,6 +19,7 @@ from pictact_actors.runtime.expiry import Expiry
 from pictact_actors.runtime.feed import Feed
 from pictact_actors.runtime.gate import Gate
 from pictact_actors.runtime.link import ShardLink
+from pictact_actors.runtime.meter import ReadMeter
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.space import Space
 from pictact_actors.runtime.statistics import Statistics
@@ -52,7 +53,8 @@ class Runtime:
         self.config = config
         self.clock = StoreClock(clock, floor=engine.ts)
         expiry = Expiry(engine, self.clock, config)
-        self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max, expiry)
+        self.reads = ReadMeter(config.read_alarm_s)
+        self.committed = Committed(engine, config.cache_bytes_max, config.board_players_max, expiry, self.reads)
         self.space = Space(engine, config)
         self.feed = Feed(engine)
         self.committer = Committer(engine, self.committed, self.clock, config, self.space, self.feed)
@@ -60,6 +62,7 @@ class Runtime:
         self.link_of = lru_cache(maxsize=_LINKS_CACHED)(self._find_link)
         self._closed: StoreClosed | None = None
         self._foreign: StoreClosed | None = None
+        self._opened_at = monotonic()
         self._closing = threading.RLock()  # a host's signal handler may close what is just being closed
         self.ended = False
         """Whether there is nothing left to close."""
@@ -205,6 +208,8 @@ class Runtime:
     def statistics(self) -> Statistics:
         """Return counters and sizes."""
         held, usage = self.committed.statistics(), self.engine.usage()
+        writes, queries = self.committer.meter, self.reads.queries
+        writes.add_up()
         return Statistics(
             seq=self.engine.seq,
             commits=self.committer.commits,
@@ -229,6 +234,17 @@ class Runtime:
             transactions=len(self.transactions),
             waiting=len(self.waits),
             shards=tuple(link.statistics() for link in self.links),
+            uptime_s=monotonic() - self._opened_at,
+            write_p50_s=writes.commands.percentile(0.5),
+            write_p99_s=writes.commands.percentile(0.99),
+            read_p50_s=queries.percentile(0.5),
+            read_p99_s=queries.percentile(0.99),
+            sync_p50_s=writes.phases["sync"].percentile(0.5),
+            sync_p99_s=writes.phases["sync"].percentile(0.99),
+            commands=writes.commands.statistics(),
+            queries=queries.statistics(),
+            phases=writes.phases.statistics(),
+            blocked=self.waits.statistics(),
         )
 
     def _shut_down(self, deadline: float) -> bool:

@@ -124,7 +124,7 @@ class ShardActor(Incarnation):
             self.refuse(calls, self.link.failure)
             return
         self._forget_published()
-        self._time = monotonic()
+        self._time = began = monotonic()
         when = self.when()
         self._overlay.until = self._number + 1
         decided: list[Staged] = []
@@ -143,7 +143,7 @@ class ShardActor(Incarnation):
                 if decision is not None:
                     decided.append(decision)
         if decided:
-            self._hand_over(decided)
+            self._hand_over(decided, began, waited=waited)
         self._deciding = []
 
     def is_gone(self, group: str, when: When) -> bool:
@@ -206,13 +206,14 @@ class ShardActor(Incarnation):
         self._overlay.newer.update(records)
         return staged(call, changes, records, outcome.answer)
 
-    def _hand_over(self, decided: list[Staged]) -> None:
+    def _hand_over(self, decided: list[Staged], began: float, *, waited: bool) -> None:
         if not self._overlay and not any(item.changes for item in decided):
-            self.answer_now(decided)
+            self.answer_now(decided, began)
             return
         self._number += 1
-        batch = Batch(self.link, self._epoch, self._number, decided, self._size_bytes, self._times.mark)
-        self._size_bytes = 0
+        mark, size_bytes, self._size_bytes = self._times.mark, self._size_bytes, 0
+        number, epoch, now = self._number, self._epoch, monotonic()
+        batch = Batch(self.link, epoch, number, decided, size_bytes, mark, None, began, now, waited)
         self._unpublished.append(batch)
         self.finish(batch)
 
@@ -293,7 +294,7 @@ class ShardActor(Incarnation):
 
     def grant(self, call: Call) -> None:
         """Tell a transaction that it has what it waited for, once what was decided before is published."""
-        self._hand_over([staged(call, NOTHING, NO_CHANGES, None)])
+        self._hand_over([staged(call, NOTHING, NO_CHANGES, None)], monotonic(), waited=True)
 
     def step(self) -> None:
         """Do a bounded piece of the first job, then let other messages have their turn."""

@@ -35,7 +35,8 @@ class Staged(NamedTuple):
 class Batch(NamedTuple):
     """Commands that one shard decided in one go. `number` counts the shard's batches, 0 for the work of a `holder`.
 
-    A batch of an `epoch` that its shard has left is refused. What a holder did depends on all its shards.
+    A batch of an `epoch` that its shard has left is refused. What a holder did depends on all its shards. Of the
+    others it is known when (monotonic) their shard `began` to decide and had `decided`, and if they `waited` for locks.
     """
 
     link: ShardLink
@@ -45,6 +46,9 @@ class Batch(NamedTuple):
     size_bytes: int
     mark: float
     holder: Holder | None = None
+    began: float = 0.0
+    decided: float = 0.0
+    waited: bool = False
 
     def is_current(self) -> bool:
         """Whether what it was decided on still stands."""

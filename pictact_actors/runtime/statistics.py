@@ -42,6 +42,36 @@ class ShardStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyStatistics:
+    """How long one kind of work takes: a count since the store was opened, and percentiles of the last 5 to 10 s.
+
+    They are None when there was none of late. Of many that were answered together a few are measured and stand for all.
+    """
+
+    name: str
+    """A command, a query, or a phase of a write (`runtime/meter.py`)."""
+    count: int
+    recent: int
+    """Those of the last 5 to 10 s."""
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStatistics:
+    """One wait for locks, as people would tell it."""
+
+    waiter: str
+    """A transaction or a command over many groups."""
+    wants: tuple[str, ...]
+    """The groups it asked for, the first few of them."""
+    behind: tuple[str, ...]
+    """Who has them, or asked for them before."""
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Counters since the store was opened, and sizes now."""
 
@@ -97,3 +127,34 @@ class Statistics:
     """The last commit in the last good backup, of this process or in the configured place; None: none is known."""
     backup_age_s: float | None = None
     """How long ago that was taken."""
+    uptime_s: float = 0.0
+    """How long the store has been open."""
+    write_p50_s: float | None = None
+    """From sending a command to its answer, over all commands of the last 5 to 10 s; None: there was none."""
+    write_p99_s: float | None = None
+    read_p50_s: float | None = None
+    """Of reads that are measured: look-ups that went to the state, leaderboards, reads of several records."""
+    read_p99_s: float | None = None
+    sync_p50_s: float | None = None
+    sync_p99_s: float | None = None
+    commands: tuple[LatencyStatistics, ...] = ()
+    """Latency of writes by command."""
+    queries: tuple[LatencyStatistics, ...] = ()
+    """Latency of reads by query; look-ups of cached records are counted (`cache_reads`) and not measured."""
+    phases: tuple[LatencyStatistics, ...] = ()
+    """Where the time of writes goes, a batch of commands at a time."""
+    blocked: tuple[WaitStatistics, ...] = ()
+    """Who waits for whom, longest first, at most 100."""
+    wake_lag_s: float = 0.0
+    """How late a thread was that wanted to wake up, the longest of the last 5 to 10 s."""
+    alarms: int = 0
+    """Events that were logged because a limit of the game was missed."""
+    cleanups: int = 0
+    """Cleanups that removed something."""
+    cleaned_matches: int = 0
+    cleaned_records: int = 0
+    """Everything they removed."""
+    cleanup_age_s: float | None = None
+    """How long ago the last one ended; None: there was none."""
+    metrics_port: int | None = None
+    """Where Prometheus finds the metrics, on 127.0.0.1."""

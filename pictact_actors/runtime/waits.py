@@ -12,16 +12,20 @@ import threading
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import DeadlockAborted
+from pictact_actors.runtime.statistics import WaitStatistics
 
 if TYPE_CHECKING:
     from pictact_actors.runtime.holder import Holder
 
 _SHOWN = 5
 """Groups of one holder that a message names."""
+_TOLD = 100
+"""Waits that statistics tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,20 @@ class WaitGraph:
         """Return all waits there are."""
         with self._lock:
             return list(self._waits.values())
+
+    def statistics(self) -> tuple[WaitStatistics, ...]:
+        """Return who waits for whom, for people: those who have waited longest, first."""
+        now = monotonic()
+        oldest = sorted(self.current(), key=lambda wait: wait.since)[:_TOLD]
+        return tuple(
+            WaitStatistics(
+                wait.waiter.title,
+                wait.groups[:_SHOWN],
+                tuple(holder.title for holder in islice(wait.behind, _SHOWN)),
+                now - wait.since,
+            )
+            for wait in oldest
+        )
 
     def _cycle(self, start: Holder) -> list[Wait]:
         """Return the waits of a cycle through `start`, in order, or nothing."""

@@ -2,8 +2,9 @@
 
     directory = STORE  LOCK  journal/  state/  and when there is something in it: base/  archive/  backups/  ballast
                 CLOSED, while nobody has it open (`seal.py`), and damaged/ (`aside.py`)
-    STORE     = which store it is, see `identity.py`
-    LOCK      = held with flock while a store is open; says by whom
+    STORE         = which store it is, see `identity.py`
+    LOCK          = held with flock while a store is open; says by whom
+    console.sock  = where an open store answers the command line; one without an open store means nothing
 
 A directory is created between two marks: `STORE.new` comes first, is durable before there is anything else, and
 becomes `STORE` when everything else is durable. So one with `STORE.new` only is an interrupted creation that can be
@@ -28,9 +29,10 @@ from pictact_actors.storage.state import leveldb, rebuilding
 from pictact_actors.storage.truth.journal import Journal
 from pictact_actors.storage.truth.segment import NO_ROOM, sync_directory, write_all
 
+CONSOLE = "console.sock"
 _MARKS = frozenset({"LOCK", "STORE.new"})
 _PARTS = frozenset({"journal", "state", "state.new"})
-_LATER_PARTS = frozenset({"base", "archive", "backups", "ballast", *rebuilding.NAMES})
+_LATER_PARTS = frozenset({"base", "archive", "backups", "ballast", CONSOLE, *rebuilding.NAMES})
 _MENDING = frozenset({seal.NAME, f"{seal.NAME}.new", aside.NAME, MENDED, *healing.NAMES})
 _OURS = _MARKS | _PARTS | _LATER_PARTS | _MENDING
 

@@ -15,7 +15,7 @@ from pictact_actors.cli import program
 
 COMMANDS = [
     *("play", "replay", "leaderboard", "player", "get", "log", "check"),
-    *("audit", "cleanup", "backup", "restore", "stats", "export", "import"),
+    *("audit", "cleanup", "backup", "restore", "stats", "top", "export", "import"),
 ]
 
 
@@ -99,7 +99,7 @@ def test_something_else_is_not_a_store(run: Run, tmp_path: Path, name: str) -> N
 
 def test_a_store_that_is_open_elsewhere_is_exit_1(run: Run, played: Path) -> None:
     with Store.open(played):
-        ran = run("check")
+        ran = run("export")
     assert ran.code == 1
     assert "open already" in ran.complaint
 

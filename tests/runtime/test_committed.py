@@ -26,6 +26,7 @@ from pictact_actors.model.codec import encode
 from pictact_actors.model.records import Record
 from pictact_actors.runtime.committed import Committed
 from pictact_actors.runtime.expiry import Expiry
+from pictact_actors.runtime.meter import ReadMeter
 from pictact_actors.runtime.reply import Call
 from pictact_actors.runtime.staging import Staged
 from pictact_actors.storage.memory import MemoryEngine
@@ -58,7 +59,7 @@ class World:
     def __init__(self) -> None:
         self.engine = Slow()
         expiry = Expiry(self.engine, StoreClock(SystemClock()), StoreConfig())
-        self.committed = Committed(self.engine, 1024 * 1024, 100, expiry)
+        self.committed = Committed(self.engine, 1024 * 1024, 100, expiry, ReadMeter(1.0))
         self.commit(Match("t3_a"))
 
     def commit(self, *records: Record, carried: bool = True) -> None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from pictact_actors.cli.interrupts import uninterrupted
+from typing import TYPE_CHECKING
+
+from pictact_actors.console.desk import Pace
 from pictact_actors.model import keys
 from pictact_actors.storage.engine import Changes, Entry
-from pictact_actors.store import Store
+
+if TYPE_CHECKING:
+    from pictact_actors.store import Store
 
 
 class Former:
     """Follows the commits of a store from the oldest one that is kept. Holds no more than what those wrote."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pace: Pace) -> None:
         """Look up in the base what the kept commits wrote first. As long as this lives nothing of both is given up."""
         engine = store.runtime.engine
         self._latest: dict[str, bytes | None] = {}
         self._base: dict[str, bytes] = {}
         self._base_seq, self._unread = engine.folded()
+        read_seq, records = engine.folded()
+        while read_seq != self._base_seq:  # somebody folds just now
+            self._base_seq, self._unread = read_seq, records
+            read_seq, records = engine.folded()
         if self._base_seq:
-            written = {key for entry in uninterrupted(store.entries()) for key in entry.changes if keys.is_public(key)}
-            _, records = engine.folded()
-            self._base = {key: value for key, value in uninterrupted(records) if key in written}
+            written = {key for entry in pace(store.entries()) for key in entry.changes if keys.is_public(key)}
+            self._base = {key: value for key, value in pace(records) if key in written}
 
     def replaced(self, entry: Entry) -> Changes:
         """Return what the next commit replaced, None where there was nothing. A key is missing if nobody knows."""
