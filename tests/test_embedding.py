@@ -131,12 +131,13 @@ def seen():
             sys.getrecursionlimit(), list(warnings.filters), sys.stdout, sys.stderr)
 logging.getLogger("host").setLevel(logging.WARNING)
 before = seen()
-from pictact_actors import AsyncStore, AwardPoints, NotFound, Store
+from pictact_actors import AsyncStore, AwardPoints, NotFound, Store, StoreConfig
+unhurried = StoreConfig(read_alarm_s=60, write_alarm_s=60, stall_alarm_s=60)
 async def play(path):
-    async with AsyncStore.open(path) as store:
+    async with AsyncStore.open(path, config=unhurried) as store:
         await store.create_match("t3_b", subreddit="p", rounds_total=1, theme="t", created_by="m")
         await asyncio.gather(*(store.award_points("t3_b", "ann", 1) for _ in range(100)))
-with Store.open(sys.argv[1]) as store:
+with Store.open(sys.argv[1], config=unhurried) as store:
     store.create_match("t3_a", subreddit="p", rounds_total=1, theme="t", created_by="m")
     for reply in store.submit([AwardPoints("t3_a", f"u{n}", n) for n in range(1000)]):
         reply.get()

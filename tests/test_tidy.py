@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_nothing_is_left_to_do_and_no_line_ends_in_blanks(name: str) -> None:
     for number, line in enumerate(SOURCES[name].read_text("utf-8").splitlines(), 1):
         assert line == line.rstrip(), f"{name}:{number} ends in blanks"
         assert not any(word in line for word in LEFT_OVER), f"{name}:{number}: do it, or open an issue"
+
+
+def test_no_two_files_of_the_tests_share_a_name() -> None:
+    names = Counter(Path(name).stem for name in SOURCES if name.startswith("tests/"))
+    shared = [name for name, count in names.items() if count > 1 and name not in {"__init__", "conftest"}]
+    assert not shared, f"{shared}: tests import each other by name, and only one of them would be found"
 
 
 def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callers import PATIENCE_S, answer_to, desk_of, ends, question, said_to
+from askers import PATIENCE_S, answer_to, desk_of, ends, question, said_to
 from games import begin, play
 from opening import MEMORY, Opener
 from waiting import until

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from callers import desk_of
+from askers import desk_of
 from games import begin
 
 from pictact_actors import Store, StoreConfig, StoreLocked

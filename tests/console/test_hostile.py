@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import cbor2
 import pytest
-from callers import PATIENCE_S, desk_of, ends, question, said_to
+from askers import PATIENCE_S, desk_of, ends, question, said_to
 from games import begin
 from opening import Opener
 from waiting import until
