@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pictact_actors.errors import StoreDamaged
 from pictact_actors.model.keys import COUNTED
 from pictact_actors.storage.engine import Entry, Problem
+from pictact_actors.storage.merge import Scattered
 
 Stored = Iterable[tuple[str, bytes]]
+Written = Scattered[int | None]
+"""The checksum of each key's last value; None if it was deleted."""
 
 
 def state_problems(
@@ -21,7 +24,7 @@ def state_problems(
     `stored` is pinned to the moment of `last_seq`, `base` is what the commits up to `base_seq` led to, both in key
     order; `entries` gives the commits behind it. Keeps one checksum in memory for each key that those wrote.
     """
-    written: dict[str, int | None] = {}
+    written = Written()
     seq = base_seq
     try:
         for entry in entries():
@@ -44,7 +47,7 @@ def checksum(value: bytes | None) -> int | None:
     return None if value is None else zlib.crc32(value)
 
 
-def differences(written: dict[str, int | None], base: Stored, stored: Stored) -> Iterator[Problem]:
+def differences(written: Written, base: Stored, stored: Stored) -> Iterator[Problem]:
     """Yield where what is stored differs from the base with what was `written` after it, of the same range of keys."""
     for key, old, value in _side_by_side(base, stored):
         expected = written.pop(key) if key in written else checksum(old)

@@ -22,7 +22,7 @@ from pathlib import Path
 from pictact_actors import log
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import StorageFull
-from pictact_actors.storage.merge import sorted_pieces
+from pictact_actors.storage.merge import Scattered, sorted_pieces
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.truth.base import Base
 from pictact_actors.storage.truth.journal import Closed, Journal
@@ -123,10 +123,10 @@ class Folding:
     def _fold_one(self, closed: Closed) -> Iterator[None]:
         """Write the last values of a segment as a run; they are held in memory meanwhile."""
         yield from self._keep(closed, self._journal.path_of(closed.header.number))
-        latest: dict[str, bytes | None] = {}
-        for listed in self._journal.folded(closed):
-            for changes in listed:
-                latest.update(changes)
+        latest: Scattered[bytes | None] = Scattered()
+        for changed in self._journal.folded(closed):
+            for key, value in changed:
+                latest[key] = value
             yield
         following = closed.following
         follows = Next(following.number, following.first_seq, following.ts, following.mark, following.chain)

@@ -1,13 +1,42 @@
-"""Merging ordered pairs with newer ones that are not stored below them yet."""
+"""Merging ordered pairs with newer ones that are not stored below them yet, and keeping many of those."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import TypeVar
+from itertools import chain
+from typing import Generic, TypeVar
 
 V = TypeVar("V")
 _SORTED_KEYS = 8_192
 """Keys that are sorted at once: 2 ms during which no other thread runs."""
+_PARTS = 64
+
+
+class Scattered(Generic[V]):
+    """Values by key, in many small dictionaries: one that grows is copied, and nobody else runs meanwhile."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, V]] = [{} for _ in range(_PARTS)]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._parts[hash(key) % _PARTS]
+
+    def __getitem__(self, key: str) -> V:
+        return self._parts[hash(key) % _PARTS][key]
+
+    def __setitem__(self, key: str, value: V) -> None:
+        self._parts[hash(key) % _PARTS][key] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._parts)
+
+    def pop(self, key: str) -> V:
+        """Take a value out. Raises `KeyError`."""
+        return self._parts[hash(key) % _PARTS].pop(key)
+
+    def items(self) -> Iterator[tuple[str, V]]:
+        """Iterate all pairs."""
+        return chain.from_iterable(part.items() for part in self._parts)
 
 
 def under(prefix: str, after: str | None, pending: Mapping[str, V]) -> list[tuple[str, V]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.storage.check import checksum, differences
+from pictact_actors.storage.check import Written, checksum, differences
 from pictact_actors.storage.engine import Problem
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.truth.bookmark import JournalBookmark
@@ -35,7 +35,7 @@ class Scrub:
         self._pace = pace
         self._seq = 0
         self._low: str | None = ""
-        self._latest: dict[str, int | None] = {}
+        self._latest = Written()
 
     def problems(self) -> Iterator[Problem]:
         """Read everything once; yield what is wrong. Raises `EntriesGone` if it is slower than what is given up."""
@@ -59,8 +59,8 @@ class Scrub:
         for closed in self._truth.journal.closed():
             pin = self._truth.base.pin()
             if closed.header.number in self._truth.journal.numbers():
-                for listed in self._truth.journal.folded(closed):
-                    self._pace(sum(_size_of(changes.items()) for changes in listed))
+                for changed in self._truth.journal.folded(closed):
+                    self._pace(_size_of(changed))
             del pin
         return ()
 
@@ -85,18 +85,30 @@ class Scrub:
     def _compare(self, tile: Tile | None, stored: Iterable[tuple[str, bytes]]) -> Iterator[Problem]:
         """Compare the state from `_low` on, to the end of a part or of everything."""
         low, high = self._low or "", None if tile is None else tile.high
-        written = {key: self._latest.pop(key) for key in list(self._latest) if high is None or key < high}
+        written = self._latest_below(high)
         old = () if tile is None else (pair for pair in _values(tile.frames()) if pair[0] >= low)
         here = takewhile(lambda pair: high is None or pair[0] < high, stored)
         yield from differences(written, self._paced(old), self._paced(here))
         self._low = high
 
+    def _latest_below(self, high: str | None) -> Written:
+        """Take out what was noted of the keys before one."""
+        if high is None:
+            written, self._latest = self._latest, Written()
+            return written
+        written = Written()
+        for key in list(self._latest):
+            if key < high:
+                written[key] = self._latest.pop(key)
+        return written
+
     def _note(self, changes: Iterable[tuple[str, bytes | None]]) -> None:
-        changes = list(changes)
+        size_bytes = 0
         for key, value in changes:
+            size_bytes += len(key) + len(value or b"")
             if self._low is not None and key >= self._low:
                 self._latest[key] = checksum(value)
-        self._pace(_size_of(changes))
+        self._pace(size_bytes)
 
     def _paced(self, pairs: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         for pair in pairs:

@@ -16,13 +16,14 @@ from once import STEPS, TIMES, content, plain
 from preload import Calls, report, serve
 from waiting import until
 
-from pictact_actors import AwardPoints, Store, StoreConfig, StoreError
+from pictact_actors import AwardPoints, Store, StoreClosed, StoreConfig, StoreError
 from pictact_actors.storage.embedded import EmbeddedEngine
 from pictact_actors.storage.state import state as state_module
 from pictact_actors.testing import ManualClock
 
 NOW = 1_700_000_000.0
 FILLER = "t3_filler"
+ATTEMPTS = 5
 CONFIG = replace(
     SMALL,
     journal_bytes_max=2 * SMALL.journal_segment_bytes,
@@ -56,7 +57,10 @@ def _timeless(value: Any) -> Any:
 
 
 def shown(store: Store) -> dict[str, Any]:
-    """Everything in a store, as it arrives from another process."""
+    """Everything in a store, as it arrives from another process; read again if the state is reopened meanwhile."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(StoreClosed):
+            return json.loads(json.dumps(content(store)))  # type: ignore[no-any-return]
     return json.loads(json.dumps(content(store)))  # type: ignore[no-any-return]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from games import points_of
 
 from pictact_actors import Store, StoreConfig
@@ -53,3 +57,17 @@ class SmallDisk:
     def free(self) -> None:
         """Give the room back."""
         self._filler.unlink()
+
+
+@contextmanager
+def small_disk_at(path: Path, size_bytes: int) -> Iterator[SmallDisk]:
+    """Mount a small file system; skip the test, and say why, where that cannot be done."""
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"NOT TESTED: a small file system needs root: {mounted.stderr.strip()}")
+    try:
+        yield SmallDisk(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)  # noqa: S607

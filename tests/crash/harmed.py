@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, cast
 
+from copying import copy_of
 from games import begin, play
 
 from pictact_actors import Store, StoreConfig
@@ -28,6 +33,7 @@ DAY_S = 86_400.0
 BOARDS = ("total_wins", "matches_played", "total_points")
 HOLD_NOTHING = ("LOCK", "ballast", "state/LOCK", "state/LOG", "state/LOG.old")
 """Files without which nothing is missing: nobody has to notice."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - directories of our own in it
 Seen = dict[str, Any]
 Harm = Callable[[Path, Path], bool]
 """Harms a file, or puts an older copy in its place; False if that would change nothing."""
@@ -76,7 +82,7 @@ def played(home: Path) -> Iterator[Sample]:
         store.cleanup()
         season(store, "t3_now", 25)
         store.runtime.engine.take_ballast()
-    shutil.copytree(path, older)
+    copy_of(path, older)
     with opened(path) as store:
         season(store, "t3_then", 30)
         season(store, "t3_last", 10)
@@ -84,14 +90,14 @@ def played(home: Path) -> Iterator[Sample]:
     with at_rest(path) as engine:
         exhaust(engine._folding._fold(3 * CONFIG.segment_bytes))  # as the store does it after a while
         exhaust(engine._folding._clear())
-    shutil.copytree(path, home / "rest")
+    copy_of(path, home / "rest")
     yield Sample(home / "rest", older, seen)
     with opened(path) as store:
         season(store, "t3_late", 12)
         engine = cast("EmbeddedEngine", store.runtime.engine)
         assert engine._state.settle(engine.seq, 10)  # nothing is only in memory
         seen = seen_in(store)
-        shutil.copytree(path, home / "killed")
+        copy_of(path, home / "killed")
         yield Sample(home / "killed", older, seen)
 
 
@@ -167,3 +173,42 @@ HARMS: dict[str, Harm] = {
     "deleted": deleted,
     "older copy": swapped,
 }
+
+
+def harmed_at_random(path: Path, rng: random.Random) -> str:
+    """Turn a bit over anywhere, zero a stretch, cut a file off, or delete it; return what was done."""
+    data = bytearray(path.read_bytes())
+    written = len(data.rstrip(b"\0"))
+    at = rng.randrange(max(1, written))
+    harm = rng.choice(("flip", "flip", "flip", "zeros", "cut", "delete")) if written else "delete"
+    match harm:
+        case "flip":
+            data[at] ^= 1 << rng.randrange(8)
+        case "zeros":
+            stretch = data[at : at + rng.randint(1, 600)]
+            data[at : at + len(stretch)] = bytes(len(stretch))
+        case "cut":
+            del data[at:]
+    if harm == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(data)
+    return f"{harm} at byte {at}"
+
+
+def kind_of(name: str) -> str:
+    """What a file is for: its name without numbers."""
+    return re.sub(r"\d+", "", name)
+
+
+@contextmanager
+def in_memory(otherwise: Path) -> Iterator[Path]:
+    """A directory without a disk, where there is one: what is harmed here is harmed by us, and syncs take time."""
+    if not os.access(MEMORY, os.W_OK):
+        yield otherwise
+        return
+    home = Path(mkdtemp(prefix="harmed-", dir=MEMORY))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)

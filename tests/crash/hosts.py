@@ -18,14 +18,13 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from pictact_actors import AddTrophy, AwardPoints, Store, StoreClosed, StoreConfig, StoreError
-from pictact_actors.model.records import Lifetime
+from acts import ACTS, post
+
+from pictact_actors import AwardPoints, Store, StoreClosed, StoreConfig, StoreError
 
 DRAIN_S = 5.0
 CONFIG = StoreConfig(
@@ -35,91 +34,13 @@ CONFIG = StoreConfig(
     drain_timeout_s=DRAIN_S,
     request_timeout_s=20.0,
     shards=3,
+    backup_interval_s=0.5,
+    backups_kept=2,
 )
 WORKERS = 3
 FAILED = 70
 GAP_S = 0.05
 BEAT_S = 0.004
-Act = Callable[[Store, random.Random], Any]
-
-
-def _post(rng: random.Random) -> str:
-    return f"t3_{rng.randrange(20)}"
-
-
-def _user(rng: random.Random) -> str:
-    return f"u{rng.randrange(20)}"
-
-
-def _create(store: Store, rng: random.Random) -> object:
-    return store.create_match(
-        f"t3_{rng.randrange(100)}", subreddit="pics", rounds_total=3, theme="sunsets", created_by="mod"
-    )
-
-
-def _in_transaction(store: Store, rng: random.Random) -> None:
-    with store.transaction(timeout=1.0) as tx:
-        tx.add_trophy(_user(rng), "seen")
-        tx.award_points(_post(rng), _user(rng), 1)
-
-
-def _submit(store: Store, rng: random.Random) -> None:
-    for reply in store.submit([AwardPoints(_post(rng), _user(rng), 1) for _ in range(50)]):
-        reply.get()
-
-
-def _update(store: Store, rng: random.Random) -> object:
-    user = _user(rng)
-    return store.update(
-        f"lifetime:{user}",
-        lambda found: replace(found, trophies=["x"]) if isinstance(found, Lifetime) else _nobody(user),
-    )
-
-
-def _nobody(user: str) -> Any:
-    return Lifetime(user=user)
-
-
-ACTS: dict[str, Act] = {
-    "create_match": _create,
-    "update_match": lambda store, rng: store.update_match(_post(rng), theme="seas"),
-    "cancel_match": lambda store, rng: store.cancel_match(f"t3_{20 + rng.randrange(80)}"),
-    "create_round": lambda store, rng: store.create_round(
-        _post(rng), rng.randrange(1_000), prompt_text="what?", start_ts=1, end_ts=2
-    ),
-    "update_round": lambda store, rng: store.update_round(_post(rng), rng.randrange(9), prompt_text="where?"),
-    "close_round": lambda store, rng: store.close_round(_post(rng), rng.randrange(9), winner_user=_user(rng), points=3),
-    "award_points": lambda store, rng: store.award_points(_post(rng), _user(rng), 1, wins=1),
-    "add_trophy": lambda store, rng: store.add_trophy(_user(rng), f"t{rng.randrange(9)}"),
-    "record_analytics": lambda store, rng: store.record_analytics(_post(rng), avg_solve_time=rng.random()),
-    "complete_match": lambda store, rng: store.complete_match(f"t3_{20 + rng.randrange(80)}"),
-    "put_many": lambda store, rng: store.put_many(
-        {f"lifetime:p{n}": Lifetime(user=f"p{n}", trophies=[f"t{rng.randrange(9)}"]) for n in range(30)}
-    ),
-    "update": _update,
-    "submit": _submit,
-    "tell": lambda store, rng: store.tell(AddTrophy(_user(rng), "told")),
-    "ask": lambda store, rng: store.ask(AwardPoints(_post(rng), _user(rng), 1)).get(),
-    "transaction": _in_transaction,
-    "transact": lambda store, rng: store.transact(lambda tx: tx.add_trophy(_user(rng), "again"), timeout=1.0),
-    "get": lambda store, rng: store.get(f"score:{_post(rng)}:{_user(rng)}"),
-    "get_many": lambda store, _: store.get_many([f"lifetime:p{n}" for n in range(30)]),
-    "scan": lambda store, rng: list(islice(store.scan(""), rng.randrange(1_000))),
-    "match": lambda store, rng: store.match(_post(rng)),
-    "rounds": lambda store, rng: store.rounds(_post(rng)),
-    "player": lambda store, rng: store.player(_user(rng)),
-    "leaderboard": lambda store, rng: store.leaderboard(_post(rng)),
-    "around": lambda store, rng: store.around(_post(rng), _user(rng)),
-    "lifetime_leaderboard": lambda store, _: store.lifetime_leaderboard(),
-    "lifetime_standing": lambda store, rng: store.lifetime_standing(_user(rng)),
-    "analytics_summary": lambda store, _: store.analytics_summary(),
-    "entries": lambda store, rng: list(islice(store.entries(), rng.randrange(1_000))),
-    "changes": lambda store, rng: list(islice(store.changes(timeout=0.01), rng.randrange(100))),
-    "audit": lambda store, _: list(store.audit()),
-    "cleanup": lambda store, _: store.cleanup(),
-    "check": lambda store, _: store.check(),
-    "statistics": lambda store, _: store.statistics(),
-}
 ENDINGS: dict[str, int] = {
     "returns": 0,
     "forgets_to_close": 0,
@@ -264,7 +185,7 @@ def alone(path: Path, seed: int, rounds: int) -> None:
         for number in range(20):
             with suppress(StoreError):
                 store.create_match(f"t3_{number}", subreddit="pics", rounds_total=3, theme="sunsets", created_by="mod")
-        for reply in store.submit([AwardPoints(_post(rng), f"u{rng.randrange(2_000)}", 1) for _ in range(5_000)]):
+        for reply in store.submit([AwardPoints(post(rng), f"u{rng.randrange(2_000)}", 1) for _ in range(5_000)]):
             reply.get()
         for act in ACTS.values():
             for _ in range(5):

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from copying import copy_of
 from games import begin, play, points_of
 
 from pictact_actors import Store, StoreConfig
@@ -33,7 +34,7 @@ class Image:
     def copy(self, path: Path) -> Image:
         """The same directory once more."""
         shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(self.path, path)
+        copy_of(self.path, path)
         return Image(path)
 
     def end(self) -> int:

@@ -28,6 +28,7 @@ from pictact_actors.runtime.transaction import Transaction
 from pictact_actors.runtime.waits import WaitGraph
 from pictact_actors.storage import archive, directory
 from pictact_actors.storage.embedded import EmbeddedEngine
+from pictact_actors.storage.folding import Folding
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.state.trail import Trail
 from pictact_actors.storage.truth import segment
@@ -137,11 +138,23 @@ WAY_TO_THE_DISK: dict[str, Plant] = {
     "a write that failed is not erased": returning(Journal, "_erase", None),
     "a torn tail is not cut": returning(Journal, "cut_tail", None),
     "checksums are not looked at": lambda patch: patch.setattr(
-        segment, "google_crc32c", SimpleNamespace(value=lambda _: 0)
+        segment, "google_crc32c", SimpleNamespace(value=lambda _: 0, extend=lambda *_: 0)
     ),
     "the chain is not looked at": wrapped(segment, "_frame_in", _unchained),
     "the directory is not locked": lambda patch: patch.setattr(
         directory, "fcntl", SimpleNamespace(**{**vars(fcntl), "flock": lambda *_: None})
+    ),
+    "a commit is published, then synced": rewritten(
+        Committer,
+        "_commit",
+        "self._engine.commit(writes, self._clock.now(), self.mark)",
+        "self._committed.publish(writes); self._engine.commit(writes, self._clock.now(), self.mark)",
+    ),
+    "a segment goes before its layer is there": rewritten(
+        Folding,
+        "_fold_one",
+        "layer = yield from",
+        "list(self._journal.remove(follows.first_seq - 1)); layer = yield from",
     ),
     "a layer is not synced": rewritten(LayerWriter, "finish", "os.fsync(self._file.fd)", "pass"),
     "an archive file is not synced": rewritten(archive, "_write", "os.fsync(file.fileno())", "pass"),
@@ -156,6 +169,11 @@ def _unlocked_scan(transaction: Transaction, prefix: str, after: str | None) -> 
     return iter(list(transaction._committed.scan(prefix, after)))
 
 
+def _released_first(real: Callable[..., Batch], transaction: Transaction, call: Any, actor: ShardActor) -> Batch:
+    actor.release(transaction)
+    return real(transaction, call, actor)
+
+
 ACTORS: dict[str, Plant] = {
     "a shard forgets what it has decided": lambda patch: patch.setattr(
         ShardActor, "get", lambda self, key: self._committed_get(key)
@@ -168,6 +186,7 @@ ACTORS: dict[str, Plant] = {
         returning(Transaction, "is_ending", False),
     ),
     "a lock holds nobody up": returning(LockTable, "hold_up", False),
+    "a lock is released before the commit": wrapped(Transaction, "batch", _released_first),
     "a scan locks nothing": lambda patch: patch.setattr(Transaction, "scanning", _unlocked_scan),
     "a deadlock has no victim": returning(WaitGraph, "_cycle", []),
     "a request id is not kept": returning(deciding, "answering", {}),

@@ -13,6 +13,7 @@ from typing import Any
 
 import cleaning
 import pytest
+from copying import copy_of
 from engines import HeldShard
 from faulty import BROKEN, FULL, faulty_os
 from games import POST, begin, begin_round, creation, play, points_of
@@ -68,7 +69,7 @@ def playing(path: Path | str, config: StoreConfig = CONFIG) -> Iterator[Store]:
 
 def crash(path: Path) -> Path:
     """The directory as a crash would leave it now."""
-    return Path(shutil.copytree(path, path.with_name("crashed"), dirs_exist_ok=True))
+    return copy_of(path, path.with_name("crashed"), dirs_exist_ok=True)
 
 
 def is_taken_up(path: Path, points: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+from amounts import BACKUP_KILLS, RESTORE_KILLS
 from children import Child, Report
 from games import begin, play
 
@@ -13,7 +14,6 @@ from pictact_actors import Store, StoreConfig
 from pictact_actors.storage.backup.backup import verdicts
 from pictact_actors.storage.backup.manifest import BackupInfo
 
-KILLS = 40
 CONFIG = StoreConfig(
     journal_segment_bytes=16 * 1024,
     journal_bytes_max=64 * 1024,
@@ -58,7 +58,7 @@ def killed(child: Child, name: str, within_s: float) -> list[str]:
 
 def test_a_backup_that_was_declared_is_good_whenever_the_store_is_killed(tmp_path: Path) -> None:
     taken: list[str] = []
-    for _ in range(KILLS):
+    for _ in range(BACKUP_KILLS):
         taken += killed(Child(back_up, tmp_path / "game-data"), "opened", 0.08)
         for place in (tmp_path / "backups", tmp_path / "game-data" / "backups"):
             if list(place.glob("*.backup")):
@@ -79,7 +79,7 @@ def test_a_killed_restore_leaves_nothing_or_everything(tmp_path: Path) -> None:
             play(store, dict.fromkeys(PLAYERS, number))
         info = store.backup(tmp_path / "backups")
     whole = 0
-    for number in range(KILLS // 2):
+    for number in range(RESTORE_KILLS):
         path = tmp_path / "restored"
         killed(Child(restore, tmp_path / "backups", path), "opened", 0.2)
         if path.exists():
@@ -88,5 +88,5 @@ def test_a_killed_restore_leaves_nothing_or_everything(tmp_path: Path) -> None:
                 assert store.check() == []
                 assert store.statistics().seq == info.seq
             shutil.rmtree(path)
-        elif number == KILLS // 2 - 1:
+        elif number == RESTORE_KILLS - 1:
             assert Store.restore(info, path).seq == info.seq

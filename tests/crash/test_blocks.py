@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from copying import copy_of
 from games import POST, points_of
 from images import CONFIG
 from probes import Gate, opened, playing
@@ -29,7 +30,7 @@ PLAYERS = {f"player{number:02}": number for number in range(60)}
 
 
 def copied(path: Path, name: str) -> Path:
-    return Path(shutil.copytree(path, path.with_name(name)))
+    return copy_of(path, path.with_name(name))
 
 
 def mixed(older: bytes, newer: bytes, rng: random.Random) -> bytes:
@@ -44,7 +45,7 @@ def mixed(older: bytes, newer: bytes, rng: random.Random) -> bytes:
 
 def cut(before: Path, synced: Path, written: Path, to: Path, rng: random.Random) -> None:
     """Put together what a cut may leave: the journal keeps its size, which was synced."""
-    shutil.copytree(written, to)
+    copy_of(written, to)
     for file in (to / "journal").glob("*.journal"):
         data = mixed((synced / "journal" / file.name).read_bytes(), file.read_bytes(), rng)
         whole = (synced / "journal" / file.name).read_bytes()

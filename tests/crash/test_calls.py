@@ -20,6 +20,7 @@ from typing import Any
 import cleaning
 import deeds
 import pytest
+from copying import copy_of
 from deeds import COMMANDS, FILLER, bare, fill, opened, shown
 from games import begin, begin_round, play
 from preload import CHANGING, FAIL, FOR_EVER, KILL, OPEN, STALL, SYNC, TEAR, Fault, Outcome, Preloaded, preloaded
@@ -50,7 +51,7 @@ class Image:
         """The directory once more."""
         path = home / "data"
         shutil.rmtree(path, ignore_errors=True)
-        return path if not self.path.exists() else Path(shutil.copytree(self.path, path))
+        return path if not self.path.exists() else copy_of(self.path, path)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def _image(path: Path, to: Path, name: str) -> Image:
     with opened(path) as store:
         fill(store)
         before = shown(store)
-    shutil.copytree(path, to)
+    copy_of(path, to)
     with opened(path) as store:
         answer = bare(COMMANDS[name](store))
         return Image(to, before, shown(store), answer)
@@ -84,12 +85,12 @@ def _image(path: Path, to: Path, name: str) -> Image:
 def played(images: dict[str, Image]) -> Image:
     """A directory as a crash leaves it, after many segments."""
     path = images["award_points"].path.with_name("played")
-    shutil.copytree(images["award_points"].path, path)
+    copy_of(images["award_points"].path, path)
     crashed = path.with_name("crashed")
     with opened(path) as store:
         for turn in range(3):
             play(store, {f"user{number}": turn for number in range(60)}, FILLER)
-        shutil.copytree(path, crashed)
+        copy_of(path, crashed)
         return Image(crashed, shown(store))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amounts import CLEANUP_KILLS
 from children import Child
 from cleaning import DETAILS, PLAYERS, archived, clean, counted, live, opened, prepare
 
@@ -103,6 +104,6 @@ def test_a_cleanup_killed_at_every_step_archives_every_detail_once(image: Image,
 def test_a_cleanup_that_is_killed_again_and_again_comes_to_its_end(image: Image, tmp_path: Path) -> None:
     """Also while it takes up at the opening what was left the time before."""
     path = shutil.copytree(image.path, tmp_path / "data")
-    for _ in range(20):
+    for _ in range(CLEANUP_KILLS):
         killed(path, random.randint(1, len(image.steps) // 4), from_the_opening=True)
     verify(path, image.details)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from disks import KIB, SmallDisk, awards, opened
+from disks import KIB, SmallDisk, awards, opened, small_disk_at
 from games import POST, begin, play
 from waiting import until
 
@@ -20,14 +20,8 @@ from pictact_actors.storage.state import state as state_module
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"NOT TESTED: a small file system needs root: {mounted.stderr.strip()}")
-    yield SmallDisk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)  # noqa: S607
+    with small_disk_at(tmp_path / "disk", 4096 * KIB) as disk:
+        yield disk
 
 
 class Writers:

@@ -11,13 +11,15 @@ import ctypes
 import json
 import logging
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import ACTS, DRAIN_S, ENDINGS, Pulse
+from acts import ACTS
+from hosts import DRAIN_S, ENDINGS, Pulse
 
 from pictact_actors import Store
 from pictact_actors.model import commands
@@ -28,6 +30,10 @@ SLACK_S = 3.0
 """What closing may take on top of draining: what is in flight in the end, and a busy machine."""
 
 
+NO_ACTS = {"open", "close", "runtime", "quarantine"}
+"""The beginning, the end, and what only reads memory."""
+
+
 class Life(dict[str, Any]):
     """What a host said, and how it ended."""
 
@@ -35,17 +41,17 @@ class Life(dict[str, Any]):
 def live(path: Path, rounds: int, ending: str) -> Life:
     seed = random.getrandbits(32)
     logging.getLogger(__name__).warning("seed %d", seed)
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", str(HOST), str(path), str(seed), str(rounds), ending],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    said = [json.loads(line) for line in ran.stdout.splitlines()]
+    command = [sys.executable, "-W", "ignore", str(HOST), str(path), str(seed), str(rounds), ending]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as host:
+        try:
+            output, errors = host.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            host.send_signal(signal.SIGABRT)  # it hangs, and says where
+            output, errors = host.communicate()
+    said = [json.loads(line) for line in output.splitlines()]
     return Life(
-        code=ran.returncode,
-        errors=ran.stderr,
+        code=host.returncode,
+        errors=errors,
         closed_s=[event["closed_s"] for event in said if "closed_s" in event],
         stood_still=[gap_s for event in said for gap_s in event.get("gaps", ())],
         interrupted=ending == "interrupted",
@@ -64,6 +70,7 @@ def require_unharmed(path: Path, life: Life, code: int) -> None:
 
 def test_the_acts_are_all_there_is() -> None:
     assert {cls.NAME for cls in commands.COMMANDS.values()} <= ACTS.keys()
+    assert {name for name in dir(Store) if not name.startswith("_")} - NO_ACTS <= ACTS.keys()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

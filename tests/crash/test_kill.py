@@ -12,6 +12,7 @@ import logging
 import random
 from pathlib import Path
 
+import amounts
 import pytest
 from children import CONFIG, FOLDING, Child, open_and_write
 from expected import plain
@@ -26,6 +27,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 LOG, OFFICIAL = DATA / "f1-1991-2012.jsonl", DATA / "f1-1991-2012.expected.json"
 
 
+CONFIGS = {"plain": CONFIG, "folding": FOLDING}
+
+
 # -- a live evening
 
 
@@ -35,12 +39,12 @@ def kill(path: Path, kills: int, config: StoreConfig) -> None:
     kill_an_evening(killer, seed, path, kills, config)
 
 
-@pytest.mark.parametrize("evening", [1, 2])  # a long one would take longer over each kill
-@pytest.mark.parametrize("config", [CONFIG, FOLDING], ids=["plain", "folding"])
+@pytest.mark.parametrize("evening", range(amounts.EVENINGS))
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_killed_evening_keeps_what_it_acknowledged_and_nothing_by_halves(
     tmp_path: Path, config: StoreConfig, evening: int
 ) -> None:
-    kill(tmp_path / f"evening-{evening}", 85, config)
+    kill(tmp_path / f"evening-{evening}", amounts.KILLS_AN_EVENING, config)
 
 
 @pytest.mark.long
@@ -109,10 +113,10 @@ def test_a_creation_killed_at_any_moment_is_taken_up_again(tmp_path: Path) -> No
     creation = CreateMatch(
         "t3_a", subreddit="pics", rounds_total=1, theme="first", created_by="mod", request_id="the first"
     )
-    for number in range(12):
+    for number in range(amounts.CREATIONS):
         path = tmp_path / f"game-data-{number}"
         killer = Killer([[creation]], in_flight=1, acknowledgements_max=1)
-        for attempt in range(6):
+        for attempt in range(amounts.KILLS_A_CREATION):
             with Child(open_and_write, path, ((creation.post_id,), True), [creation]) as child:
                 killer._lives_until(child, "opening")
                 killer._watch(child, killer.rng.uniform(0, 0.01 * (attempt + 1)), 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from children import CONFIG, Child
+from copying import copy_of
 from once import ANN, POST, STEPS, content, do_all, done
 
 from pictact_actors import InvalidValue, Store
@@ -55,7 +55,7 @@ def test_what_is_repeated_after_a_crash_behind_any_step_is_done_once(
 ) -> None:
     with Store.open(tmp_path / "data", config=CONFIG) as store:
         answers = {name: done(store, name) for name in list(STEPS)[:steps]}
-        shutil.copytree(tmp_path / "data", tmp_path / "crashed")
+        copy_of(tmp_path / "data", tmp_path / "crashed")
     repeated(tmp_path / "crashed", answers, expected)
     repeated(tmp_path / "data", answers, expected)
 
@@ -75,7 +75,7 @@ def test_another_command_under_an_old_id_is_refused_after_a_crash_too(tmp_path: 
     with Store.open(tmp_path / "data", config=CONFIG) as store:
         for name in STEPS:
             done(store, name)
-        shutil.copytree(tmp_path / "data", tmp_path / "crashed")
+        copy_of(tmp_path / "data", tmp_path / "crashed")
     others = (
         lambda store: store.award_points(POST, "ann", 6, request_id="first"),
         lambda store: store.award_points(POST, "ann", 5, request_id="doubled"),

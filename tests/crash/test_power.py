@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import amounts
 import pytest
 from children import CONFIG, FOLDING, Child, open_and_write
 from cleaning import clean, prepare
@@ -28,9 +29,10 @@ from pictact_actors import CreateMatch, Store, StoreConfig
 IN_FLIGHT = 500
 """Commands that a host may have finished between the last look at its reports and the end of the power."""
 SHORT_S, LONG_S = 0.03, 0.15
+FILE_SYSTEMS = ("ext4", "xfs")
 
 
-@pytest.fixture(params=["ext4", "xfs"])
+@pytest.fixture(params=FILE_SYSTEMS)
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoopDisk]:
     with loop_disk(tmp_path, request.param) as disk:
         yield disk
@@ -77,7 +79,7 @@ def cut_an_evening(disk: LoopDisk, cuts: int, config: StoreConfig) -> None:
 
 @pytest.mark.parametrize("config", [CONFIG, FOLDING], ids=["plain", "folding"])
 def test_an_evening_without_power_keeps_what_it_acknowledged(disk: LoopDisk, config: StoreConfig) -> None:
-    cut_an_evening(disk, 70, config)
+    cut_an_evening(disk, amounts.CUTS_AN_EVENING, config)
 
 
 @pytest.mark.long
@@ -110,7 +112,7 @@ def cut_creations(disk: LoopDisk, cuts: int) -> None:
 
 
 def test_a_creation_without_power_is_taken_up_again(disk: LoopDisk) -> None:
-    cut_creations(disk, 26)
+    cut_creations(disk, amounts.CREATION_CUTS)
 
 
 @pytest.mark.long
@@ -140,7 +142,7 @@ def cut_cleanups(disk: LoopDisk, due: tuple[Path, Any], cuts: int) -> None:
 
 
 def test_a_cleanup_without_power_archives_every_detail_once(disk: LoopDisk, due: tuple[Path, Any]) -> None:
-    cut_cleanups(disk, due, 15)
+    cut_cleanups(disk, due, amounts.CLEANUP_CUTS)
 
 
 @pytest.mark.long
@@ -166,7 +168,7 @@ def cut_completions(disk: LoopDisk, cuts: int) -> None:
 
 
 def test_matches_that_end_without_power_end_for_all_players_or_none(disk: LoopDisk) -> None:
-    cut_completions(disk, 12)
+    cut_completions(disk, amounts.COMPLETION_CUTS)
 
 
 @pytest.mark.long
@@ -186,7 +188,7 @@ def cut_ends(disk: LoopDisk, cuts: int) -> None:
 
 
 def test_a_store_that_closes_without_power_keeps_what_it_acknowledged(disk: LoopDisk) -> None:
-    cut_ends(disk, 20)
+    cut_ends(disk, amounts.END_CUTS)
 
 
 @pytest.mark.long

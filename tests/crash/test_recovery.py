@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
-from harmed import HARMS, HOLD_NOTHING, Sample, opened, played, seen_in
+from amounts import FILES_AT_REST, FILES_KILLED, RANDOM_HARMS
+from harmed import (
+    HARMS,
+    HOLD_NOTHING,
+    Sample,
+    at_rest,
+    harmed_at_random,
+    in_memory,
+    kind_of,
+    opened,
+    played,
+    seen_in,
+)
 
 from pictact_actors import StoreDamaged
 
@@ -14,8 +31,14 @@ each_harm = pytest.mark.parametrize("harm", HARMS)
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    return list(played(tmp_path_factory.mktemp("played")))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with in_memory(tmp_path_factory.mktemp("harmed")) as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def samples(home: Path) -> list[Sample]:
+    return list(played(home / "played"))
 
 
 @pytest.fixture
@@ -51,14 +74,15 @@ def outcome(path: Path, sample: Sample) -> list[str]:
 def test_a_sample_has_a_bit_of_everything(rest: Sample) -> None:
     parts = {name.partition("/")[0] for name in rest.files()}
     assert parts == {"STORE", "CLOSED", "LOCK", "ballast", "archive", "base", "journal", "state"}
+    assert len(rest.files()) >= FILES_AT_REST
     assert sum(name.startswith("base/") for name in rest.files()) > 2
     assert sum(name.startswith("journal/") for name in rest.files()) > 2
 
 
 @each_harm
-def test_any_one_file_of_a_store_at_rest_may_be_harmed(rest: Sample, tmp_path: Path, harm: str) -> None:
+def test_any_one_file_of_a_store_at_rest_may_be_harmed(rest: Sample, home: Path, harm: str) -> None:
     for name in rest.files():
-        path = harmed(rest, name, harm, tmp_path / "game-data")
+        path = harmed(rest, name, harm, home / "game-data")
         if path is None:
             continue
         try:
@@ -71,26 +95,26 @@ def test_any_one_file_of_a_store_at_rest_may_be_harmed(rest: Sample, tmp_path: P
         assert again == cases, f"{name}: {harm}: it was not healed for good"
 
 
-def test_an_identity_comes_back_as_it_was(rest: Sample, tmp_path: Path) -> None:
-    path = harmed(rest, "STORE", "deleted", tmp_path / "game-data")
+def test_an_identity_comes_back_as_it_was(rest: Sample, home: Path) -> None:
+    path = harmed(rest, "STORE", "deleted", home / "game-data")
     assert path is not None
     outcome(path, rest)
     assert (path / "STORE").read_bytes() == (rest.path / "STORE").read_bytes()
 
 
-def test_two_harmed_sides_are_refused_and_both_are_named(rest: Sample, tmp_path: Path) -> None:
+def test_two_harmed_sides_are_refused_and_both_are_named(rest: Sample, home: Path) -> None:
     state = next(name for name in rest.files() if name.endswith(".ldb"))
     for name in rest.files():
         if name.startswith(("base/", "journal/")):
-            path = harmed(rest, name, "half of it left", tmp_path / "game-data")
+            path = harmed(rest, name, "half of it left", home / "game-data")
             assert path is not None
             HARMS["zeros"](path / state, path)
             with pytest.raises(StoreDamaged, match=rf"{path}/(base|journal).*; .*state.*; neither side"):
                 opened(path)
 
 
-def test_what_cannot_be_healed_says_which_backup_there_is(rest: Sample, tmp_path: Path) -> None:
-    path = harmed(rest, max(name for name in rest.files() if "journal/" in name), "deleted", tmp_path / "game-data")
+def test_what_cannot_be_healed_says_which_backup_there_is(rest: Sample, home: Path) -> None:
+    path = harmed(rest, max(name for name in rest.files() if "journal/" in name), "deleted", home / "game-data")
     assert path is not None
     shutil.rmtree(path / "state")
     (path / "backups").mkdir()
@@ -108,11 +132,11 @@ ENDS = ("nothing left", "half of it left", "most of it left", "zeros", "deleted"
 
 @each_harm
 def test_any_one_file_of_a_killed_store_may_be_harmed_but_for_the_end_of_its_journal(
-    killed: Sample, tmp_path: Path, harm: str
+    killed: Sample, home: Path, harm: str
 ) -> None:
     last = max(name for name in killed.files() if name.startswith("journal/"))
     for name in killed.files():
-        path = harmed(killed, name, harm, tmp_path / "game-data")
+        path = harmed(killed, name, harm, home / "game-data")
         if path is None:
             continue
         if name == last and harm in ENDS:
@@ -123,3 +147,37 @@ def test_any_one_file_of_a_killed_store_may_be_harmed_but_for_the_end_of_its_jou
             outcome(path, killed)
         except (AssertionError, StoreDamaged) as error:
             raise AssertionError(f"{name}: {harm}") from error
+
+
+def test_a_killed_sample_has_enough_files(killed: Sample) -> None:
+    assert len(killed.files()) >= FILES_KILLED
+
+
+# -- anywhere
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["at rest", "killed"])
+def test_a_file_of_any_kind_may_be_harmed_anywhere(samples: list[Sample], home: Path, place: int) -> None:
+    sample = samples[place]
+    seed = random.getrandbits(32)
+    logging.getLogger(__name__).warning("seed %d", seed)
+    rng = random.Random(seed)
+    with at_rest(Path(shutil.copytree(sample.path, home / "whole"))) as engine:
+        records = dict(engine.scan(""))
+    kinds = defaultdict(list)
+    for name in sample.files():
+        kinds[kind_of(name)].append(name)
+    last = max(name for name in sample.files() if name.startswith("journal/"))
+    for names in islice(cycle(kinds.values()), RANDOM_HARMS):
+        path, name = home / "game-data", rng.choice(names)
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(sample.path, path)
+        how = harmed_at_random(path / name, rng)
+        try:
+            with at_rest(path) as engine:
+                assert dict(engine.scan("")) == records
+                assert list(engine.check()) == []
+        except (AssertionError, StoreDamaged) as error:
+            if place == 0 or name != last or "cannot make up for it" not in str(error):
+                raise AssertionError(f"{name}: {how}") from error
+    shutil.rmtree(home / "whole")

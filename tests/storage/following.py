@@ -10,7 +10,7 @@ from waiting import until
 
 from pictact_actors.storage.engine import Entry
 from pictact_actors.storage.state import leveldb
-from pictact_actors.storage.state.leveldb import Database
+from pictact_actors.storage.state.leveldb import NO_RECORDS, Database
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.truth.position import Position
 
@@ -47,7 +47,7 @@ class FaultyDatabase(Database):
         self.failed = False
         faults.handles += 1
 
-    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def write(self, changes: Mapping[bytes, bytes | None], records: Mapping[str, bytes | None] = NO_RECORDS) -> None:
         assert not self.failed, "nothing may be written to a handle that failed"
         if self.faults.writing is not None:
             self.failed = True
@@ -55,7 +55,7 @@ class FaultyDatabase(Database):
         if self.faults.meanwhile is not None:
             self.faults.meanwhile()
         if not self.faults.forgetting:
-            super().write(changes)
+            super().write(changes, records)
 
     def require_room(self) -> None:
         self.faults.asked_for_room += 1

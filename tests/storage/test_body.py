@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pictact_actors import StoreDamaged
 from pictact_actors.model import codec
-from pictact_actors.storage.truth.body import Body
+from pictact_actors.storage.truth import body as body_module
+from pictact_actors.storage.truth.body import Body, changes_of, entries_of
 
 TIMES = st.floats(0, 1e12) | st.integers(0, 2**40).map(float) | st.integers(0, 2**40)
 
@@ -22,6 +23,18 @@ def test_a_body_is_read_as_it_was_written(group: list[Put], seq: int, ts: float,
     body = Body(codec.dumps(written))
     assert (body.first_seq, body.ts, body.count) == (seq, ts, len(group))
     assert list(body.changes()) == list(chain.from_iterable(put.changes.items() for put in group))
+
+
+@given(GROUPS)
+def test_a_large_body_is_read_as_a_small_one(group: list[Put]) -> None:
+    data = codec.dumps([7, 2.0, 3.0, [[put.cause, put.request_id, put.changes] for put in group]])
+    small = [*entries_of(data, 7), *chain.from_iterable(changes_of(data, 7))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(body_module, "_SMALL_BYTES", 0)
+        assert [*entries_of(data, 7), *chain.from_iterable(changes_of(data, 7))] == small
+        for read in (entries_of, changes_of):
+            with pytest.raises(StoreDamaged, match="jumps from sequence number 7 to 7"):
+                list(read(data, 8))
 
 
 def test_large_maps_and_long_values_are_read() -> None:

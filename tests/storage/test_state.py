@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from waiting import PATIENCE_S, until
 
 from pictact_actors import StorageFull, StoreClosed, StoreDamaged
-from pictact_actors.storage.engine import Entry
+from pictact_actors.storage.engine import Changes, Entry
 from pictact_actors.storage.state import state as state_module
 from pictact_actors.storage.state.state import State
 
@@ -134,9 +134,9 @@ def test_bringing_it_forward_needs_no_more_memory_than_what_may_be_pending(
     pending: list[int] = []
     write = FaultyDatabase.write
 
-    def measured(database: FaultyDatabase, changes: Mapping[bytes, bytes | None]) -> None:
-        pending.append(len(changes))
-        write(database, changes)
+    def measured(database: FaultyDatabase, changes: Mapping[bytes, bytes | None], records: Changes) -> None:
+        pending.append(len(changes) + len(records))
+        write(database, changes, records)
 
     monkeypatch.setattr(FaultyDatabase, "write", measured)
     subject.note(*({f"k{number}": b""} for number in range(10 * PENDING_MAX)))

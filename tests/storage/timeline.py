@@ -65,7 +65,7 @@ class Timeline(Folded):
 
 
 def restore(source: Path, path: Path, *, to_seq: int | None = None, to_time: float | None = None) -> RestoreReport:
-    return restored(source, path, to_seq, to_time, CONFIG)
+    return restored(source, path, to_seq, to_time, CONFIG, lambda _: iter(()))
 
 
 def records_in(path: Path) -> dict[str, bytes]:

@@ -14,14 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pictact_actors.storage.merge import merged, sorted_pieces
+from pictact_actors.storage.merge import Scattered, merged, sorted_pieces
 from pictact_actors.storage.truth.segment import dropped_from_cache
 
 DIGEST_BYTES = 16
 CHUNK_BYTES = 256 * 1024
 """What is read, hashed or written at once, without the interpreter lock."""
-_PARTS = 64
-"""A dictionary that grows is copied, and nobody else runs meanwhile: many small ones take turns."""
 _PAIRS = 256
 """Pairs of a step: less than a millisecond."""
 
@@ -52,26 +50,21 @@ class Latest:
     """What commits led to since a base: the print of each key's last value. Memory grows with the keys."""
 
     def __init__(self) -> None:
-        self._prints: list[dict[str, bytes | None]] = [{} for _ in range(_PARTS)]
+        self._prints: Scattered[bytes | None] = Scattered()
 
     def take(self, changes: Iterable[tuple[str, bytes | None]]) -> Iterator[None]:
         """Add what the next commits did, step by step."""
         for count, (key, value) in enumerate(changes):
-            self._part_of(key)[key] = None if value is None else print_of(key, value)
+            self._prints[key] = None if value is None else print_of(key, value)
             if not count % _PAIRS:
                 yield
 
     def summary(self, base: Iterable[tuple[str, bytes]]) -> Generator[None, None, Summary]:
         """Sum up base and commits together, step by step."""
-        pieces: list[list[str]] = []
-        for part in self._prints:
-            pieces += yield from sorted_pieces(list(part))
-        newer = ((key, self._part_of(key).pop(key)) for key in heapq.merge(*map(_drained, pieces)))
+        pieces = yield from sorted_pieces(list(self._prints))
+        newer = ((key, self._prints.pop(key)) for key in heapq.merge(*map(_drained, pieces)))
         older = ((key, print_of(key, value)) for key, value in base)
         return (yield from _summed(found for _, found in merged(older, newer)))
-
-    def _part_of(self, key: str) -> dict[str, bytes | None]:
-        return self._prints[hash(key) % _PARTS]
 
 
 def file_digest(path: Path) -> Generator[None, None, bytes]:

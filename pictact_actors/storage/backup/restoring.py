@@ -4,8 +4,9 @@
     store/          = a data directory; renamed to PATH when everything in it is durable
 
 What is copied is compared with what the backup says of it; then the state is built from it, as recovery does, and
-compared with base and journal, and with the digest of the backup if it is the backup's own moment. Nothing is ever
-overwritten: PATH must not be there, or be an empty directory. What an interrupted restore left is replaced by the next.
+compared with base and journal, and with the digest of the backup if it is the backup's own moment. Then it is seen
+whether the records make sense together. Nothing is ever overwritten: PATH must not be there, or be an empty directory.
+What an interrupted restore left is replaced by the next.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from pictact_actors import log
@@ -29,9 +31,10 @@ from pictact_actors.storage.backup.backup import finished, require_whole
 from pictact_actors.storage.backup.digest import summary
 from pictact_actors.storage.backup.place import Place, copied
 from pictact_actors.storage.backup.route import Route, routed
+from pictact_actors.storage.backup.sense import contradictions
 from pictact_actors.storage.backup.source import Source, sources
 from pictact_actors.storage.embedded import EmbeddedEngine
-from pictact_actors.storage.engine import Entry
+from pictact_actors.storage.engine import Engine, Entry, Problem
 from pictact_actors.storage.identity import Identity
 from pictact_actors.storage.state import leveldb
 from pictact_actors.storage.state.state import State
@@ -42,6 +45,8 @@ from pictact_actors.storage.truth.segment import NO_ROOM, segment_name, sync_dir
 
 ASIDE = ".restoring"
 _MARK = "RESTORING"
+Sense = Callable[[Engine], Iterator[Problem]]
+_PROBLEMS_MAX = 100
 _ATTEMPTS = 5
 """A store that has its directory open may remove files while they are read: begin again."""
 
@@ -56,6 +61,8 @@ class RestoreReport:
     records: int
     digest: str
     """As in `BackupInfo`."""
+    problems: tuple[Problem, ...] = ()
+    """Records that contradict others, the first hundred, as `check` finds them: they were written so."""
 
     def to_dict(self) -> dict[str, object]:
         """All fields."""
@@ -65,6 +72,7 @@ class RestoreReport:
             "ts": self.ts,
             "records": self.records,
             "digest": self.digest,
+            "problems": [problem.to_dict() for problem in self.problems],
         }
 
 
@@ -74,6 +82,7 @@ def restored(
     to_seq: int | None,
     to_time: float | None,
     config: StoreConfig | None = None,
+    sense: Sense = contradictions,
 ) -> RestoreReport:
     """Restore from a backup, a place or a data directory into a new directory. See `Store.restore`."""
     _require_moment(to_seq, to_time)
@@ -82,6 +91,7 @@ def restored(
     try:
         with _aside(path) as home:
             report = _restored(Path(backup).absolute(), home / "store", config, to_seq, to_time)
+            problems = _contradicting(backup, home / "store", config, sense)
             require_free(path)
             (home / "store").rename(path)
             sync_directory(path.parent)
@@ -90,7 +100,7 @@ def restored(
             raise StorageFull(f"restoring to {path}: {error.strerror}") from error
         raise
     log.info(log.STORE_RESTORED, path=str(path), backup=str(backup), seq=report.seq, records=report.records)
-    return RestoreReport(str(path), report.seq, report.ts, report.records, report.digest)
+    return replace(report, path=str(path), problems=problems)
 
 
 def _require_moment(to_seq: int | None, to_time: float | None) -> None:
@@ -259,3 +269,20 @@ def _verified(source: Source, route: Route, home: Path, config: StoreConfig) -> 
     if manifest is not None and manifest.seq == route.seq and found != (manifest.records, manifest.digest):
         raise StoreDamaged(f"it was restored with {found.records} records, or others than the backup says")
     return RestoreReport(str(home), route.seq, route.ts, found.records, found.digest.hex())
+
+
+def _contradicting(
+    backup: str | os.PathLike[str], home: Path, config: StoreConfig, sense: Sense
+) -> tuple[Problem, ...]:
+    """Return which records contradict others. Raises `BackupInvalid` if nobody can have written them so."""
+    engine = EmbeddedEngine.open(home, config, SystemClock(), create=False)
+    try:
+        found = sense(engine)
+        problems = tuple(islice(found, _PROBLEMS_MAX))
+        for _ in found:
+            pass
+    except StoreDamaged as damage:
+        raise BackupInvalid(os.fspath(backup), damage.what) from damage
+    finally:
+        engine.close()
+    return problems

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pictact_actors.errors import NotAStore, StoreDamaged, StoreLocked
-from pictact_actors.storage.truth.journal import entries_of
+from pictact_actors.storage.truth.body import entries_of
 from pictact_actors.storage.truth.layer import Layer, Next, read_layer
 from pictact_actors.storage.truth.segment import HEADER_BYTES, Header, SegmentFile, segment_name
 from pictact_actors.storage.truth.stack import stacked

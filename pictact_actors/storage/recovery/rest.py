@@ -11,9 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from pictact_actors.errors import StoreDamaged
-from pictact_actors.model import codec
 from pictact_actors.storage.engine import Entry
-from pictact_actors.storage.truth.journal import entries_of
+from pictact_actors.storage.truth.body import Body, entries_of
 from pictact_actors.storage.truth.position import Position
 from pictact_actors.storage.truth.segment import HEADER_BYTES, SegmentFile, segment_name
 
@@ -69,8 +68,7 @@ class _Rest:
 
     def _read(self, segment: SegmentFile) -> None:
         for frame in segment.frames(self.end.chain, self.end.offset):
-            listed = list(entries_of(frame.body, self.end.seq + 1))
-            _, ts, mark, _ = codec.loads(frame.body)
-            self.end = Position(self.end.seq + len(listed), ts, mark, frame.chain, self.end.number, frame.end)
-            self.entries += listed
+            self.entries += entries_of(frame.body, self.end.seq + 1)
+            body = Body(frame.body)
+            self.end = Position(body.last_seq, body.ts, body.mark, frame.chain, self.end.number, frame.end)
         segment.require_no_frame_behind(self.end.offset)

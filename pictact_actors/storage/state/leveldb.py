@@ -15,7 +15,9 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 if sys.version_info >= (3, 13):
@@ -62,6 +64,10 @@ def sync(path: Path) -> None:
     sync_directory(path)
 
 
+Changes = Mapping[bytes, bytes | None]
+NO_RECORDS: Mapping[str, bytes | None] = MappingProxyType({})
+
+
 class Database:
     """An open LevelDB. Any thread may call anything; `close` waits for those inside."""
 
@@ -96,10 +102,10 @@ class Database:
             self._leave()
         return value
 
-    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """Write all changes or none, without a sync. After an error nothing may be written any more, only read."""
+    def write(self, changes: Changes, records: Mapping[str, bytes | None] = NO_RECORDS) -> None:
+        """Write all of both or nothing, without a sync. After an error nothing may be written any more, only read."""
         with self._entered(), _damage(self._on_damage), self._db.write_batch(transaction=True, sync=False) as batch:
-            for key, value in changes.items():
+            for key, value in chain(((key.encode(), value) for key, value in records.items()), changes.items()):
                 if value is None:
                     batch.delete(key)
                 else:

@@ -56,7 +56,7 @@ _YIELD_S, _RETRY_S = 0.002, 0.5
 _SHORT = 256
 """Keys of a page that are read at once."""
 _STALL_S = 5.0
-"""How long a full backlog may hold the committer up."""
+"""How long a full backlog may hold the committer up, and the writer who closes."""
 
 T = TypeVar("T")
 
@@ -98,14 +98,15 @@ class State:
         return self._trail.position
 
     def catch_up(self, position: Position | None = None) -> int:
-        """Bring the state forward from the journal to its end, `position`; return how many commits that took.
+        """Bring the state forward from the journal to its end, `position`; return by how many commits.
 
         Before `start`.
         """
         replayed = 0
         empty = not self._trail.number
         for entry in self._replay(self.seq + 1):
-            self._active.update(entry.changes)
+            for key, value in entry.changes.items():  # all at once nobody else would run meanwhile
+                self._active[key] = value
             self._counted.take(entry, first=empty and not entry.seq)
             self.seq = entry.seq
             replayed += 1
@@ -256,12 +257,12 @@ class State:
         return len(self._active) + len(self._frozen)
 
     def close(self) -> None:
-        """Write what is pending, if LevelDB takes it, and close."""
+        """Write what is pending, if LevelDB takes it in time, and close: a handler's read may keep the writer out."""
         with self._lock:
             self._closing = True
             self._lock.notify_all()
         if self._writer.ident is not None:
-            self._writer.join()
+            self._writer.join(_STALL_S)
         self._database.close()
 
     def _pinned(self, prefix: str, after: str | None) -> tuple[list[tuple[str, bytes | None]], Cursor]:
@@ -344,10 +345,7 @@ class State:
 
     def _flush(self) -> None:
         seq, position, counts = self._freeze()
-        batch: dict[bytes, bytes | None] = {key.encode(): value for key, value in self._frozen.items()}
-        batch.update(counts)
-        batch.update(self._trail.next(seq, position))
-        self._database.write(batch)
+        self._database.write({**counts, **self._trail.next(seq, position)}, self._frozen)
         with self._counting, self._lock:
             self.applied_seq = seq
             self._failure = None

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from pictact_actors.errors import EntriesGone, StoreDamaged
 from pictact_actors.storage.engine import Entry
-from pictact_actors.storage.truth.journal import Journal, entries_of
+from pictact_actors.storage.truth.body import entries_of
+from pictact_actors.storage.truth.journal import Journal
 from pictact_actors.storage.truth.segment import HEADER_BYTES, Header, SegmentFile
 
 

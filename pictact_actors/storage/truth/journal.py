@@ -11,7 +11,8 @@ from typing import NamedTuple, Self
 from pictact_actors import log
 from pictact_actors.errors import CommitFailed, EntriesGone, StorageFull, StoreDamaged
 from pictact_actors.model import codec
-from pictact_actors.storage.engine import Changes, Commit, Entry
+from pictact_actors.storage.engine import Commit, Entry
+from pictact_actors.storage.truth.body import Body, Pairs, changes_of, entries_of
 from pictact_actors.storage.truth.position import Position
 from pictact_actors.storage.truth.segment import (
     FORMAT_VERSION,
@@ -186,8 +187,8 @@ class Journal:
             self._headers[number] = header
         return header
 
-    def folded(self, closed: Closed) -> Iterator[list[Changes]]:
-        """Iterate the changes of a full segment, frame by frame, checked up to where the following one begins.
+    def folded(self, closed: Closed) -> Iterator[Pairs]:
+        """Iterate the changes of a full segment, some at a time, checked up to where the following one begins.
 
         Raises `StoreDamaged`.
         """
@@ -195,9 +196,8 @@ class Journal:
         seq, chain = header.first_seq - 1, header.chain
         with closing(SegmentFile(self._directory / segment_name(header.number))) as segment:
             for frame in segment.frames(chain):
-                listed = list(entries_of(frame.body, seq + 1))
-                seq, chain = seq + len(listed), frame.chain
-                yield [entry.changes for entry in listed]
+                yield from changes_of(frame.body, seq + 1)
+                seq, chain = Body(frame.body).last_seq, frame.chain
             if (seq + 1, chain) != (following.first_seq, following.chain):
                 raise StoreDamaged(f"{segment.path} breaks off after sequence number {seq}")
 
@@ -261,8 +261,8 @@ class Journal:
             raise
         seq, self.ts, self.mark = header.first_seq - 1, header.ts, header.mark
         if last is not None:
-            first_seq, self.ts, self.mark, commits = codec.loads(last.body)
-            seq = first_seq + len(commits) - 1
+            body = Body(last.body)
+            seq, self.ts, self.mark = body.last_seq, body.ts, body.mark
         size = self._segment.size
         total = sum(path.stat().st_size for path in self._directory.glob(_SEGMENTS))
         self._end = _Position(number, tail.end, seq, size, total - size)
@@ -361,12 +361,3 @@ class Journal:
     def _first_seq(self, number: int) -> int:
         with closing(SegmentFile(self._directory / segment_name(number))) as segment:
             return segment.header().first_seq
-
-
-def entries_of(body: bytes, expected_seq: int) -> Iterator[Entry]:
-    """Iterate the commits of a frame, the first of which has this number. Raises `StoreDamaged`."""
-    first_seq, ts, _mark, commits = codec.loads(body)
-    if first_seq != expected_seq:
-        raise StoreDamaged(f"the journal jumps from sequence number {expected_seq - 1} to {first_seq}")
-    for seq, (cause, request_id, changes) in enumerate(commits, first_seq):
-        yield Entry(seq, ts, cause, request_id, changes)

@@ -93,9 +93,12 @@ def pack_frame(body: bytes, chain: bytes) -> bytes:
     return b"".join((_FRAME_MAGIC, _CRC.pack(google_crc32c.value(rest)), rest))
 
 
-def chain_of(frame: bytes) -> bytes:
-    """Return what the next frame must carry as its `chain`."""
-    return hashlib.blake2b(frame, digest_size=CHAIN_BYTES).digest()
+def chain_of(*parts: bytes) -> bytes:
+    """Return what the frame behind one, which may come in parts, must carry as its `chain`."""
+    running = hashlib.blake2b(digest_size=CHAIN_BYTES)
+    for part in parts:
+        running.update(part)
+    return running.digest()
 
 
 class SegmentFile:
@@ -141,11 +144,18 @@ class SegmentFile:
 
     def frames(self, chain: bytes, start: int = HEADER_BYTES, end: int | None = None) -> Iterator[Frame]:
         """Iterate the whole frames from `start`, each checked against the chain; ends where none follows."""
-        data = os.pread(self._fd, (self.size if end is None else end) - start, start)
-        at = 0
-        while (frame := _frame_in(data, at, start, chain)) is not None:
-            yield frame
-            at, chain = frame.end - start, frame.chain
+        stop, at = self.size if end is None else end, start
+        while at < stop:
+            begin, data = at, os.pread(self._fd, min(_READ_BYTES, stop - at), at)
+            while (frame := _frame_in(data, at - begin, begin, chain)) is not None:
+                yield frame
+                at, chain = frame.end, frame.chain
+            if at == begin:  # a frame that is larger than what is read at once, or none
+                frame = read_frame(self._fd, at, chain, stop)
+                if frame is None:
+                    return
+                yield frame
+                at, chain = frame.end, frame.chain
 
     def frame(self, at: int, chain: bytes) -> Frame | None:
         """Read the whole frame at a place, if there is one that follows the one whose hash is `chain`."""
@@ -212,21 +222,27 @@ def read_frame(fd: int, at: int, chain: bytes, end: int) -> Frame | None:
     length, _ = _FRAME.unpack_from(head, _FRAME_PREFIX_BYTES)
     if at + FRAME_BYTES + length > end:
         return None
-    return _frame_in(head + os.pread(fd, length, at + FRAME_BYTES), 0, at, chain)
+    return _frame_of(head, os.pread(fd, length, at + FRAME_BYTES), at, chain)
 
 
 def _frame_in(data: bytes, at: int, offset: int, chain: bytes | None) -> Frame | None:
     """Return the whole frame at a place in `data` (read from `offset` of the file), if there is one."""
-    if data[at : at + len(_FRAME_MAGIC)] != _FRAME_MAGIC or len(data) < at + FRAME_BYTES:
+    if len(data) < at + FRAME_BYTES:
         return None
-    length, follows = _FRAME.unpack_from(data, at + _FRAME_PREFIX_BYTES)
-    stop = at + FRAME_BYTES + length
-    if stop > len(data) or (chain is not None and follows != chain):
+    length, _ = _FRAME.unpack_from(data, at + _FRAME_PREFIX_BYTES)
+    begin = at + FRAME_BYTES
+    return _frame_of(data[at:begin], data[begin : begin + length], offset + at, chain)
+
+
+def _frame_of(head: bytes, body: bytes, start: int, chain: bytes | None) -> Frame | None:
+    """Return the frame that these bytes are, if they are a whole one."""
+    length, follows = _FRAME.unpack_from(head, _FRAME_PREFIX_BYTES)
+    if not head.startswith(_FRAME_MAGIC) or length != len(body) or (chain is not None and follows != chain):
         return None
-    frame = data[at:stop]
-    if _CRC.unpack_from(frame, len(_FRAME_MAGIC))[0] != google_crc32c.value(frame[_FRAME_PREFIX_BYTES:]):
+    checksum = google_crc32c.extend(google_crc32c.value(head[_FRAME_PREFIX_BYTES:]), body)
+    if _CRC.unpack_from(head, len(_FRAME_MAGIC))[0] != checksum:
         return None
-    return Frame(offset + at, offset + stop, frame[FRAME_BYTES:], chain_of(frame))
+    return Frame(start, start + len(head) + length, body, chain_of(head, body))
 
 
 def _holds_a_frame(torn: bytes) -> bool:

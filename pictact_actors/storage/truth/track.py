@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,9 +55,9 @@ class Track:
             frame = segment.frame(stop.end, stop.chain)
         if frame is None:
             raise StoreDamaged(f"{self.path} has changed at byte {stop.end} while it was read")
-        first_seq, ts, mark, commits = codec.loads(frame.body)
-        kept = commits[: seq - stop.seq]
-        return pack_frame(codec.dumps_in_pieces([first_seq, ts, mark, kept]), stop.chain)
+        body = Body(frame.body)
+        kept = [[at.cause, at.request_id, at.changes] for at in islice(body.entries(), seq - stop.seq)]
+        return pack_frame(codec.dumps_in_pieces([body.first_seq, body.ts, body.mark, kept]), stop.chain)
 
 
 def tracked(path: Path, to_seq: int | None = None) -> Generator[None, None, Track]:
