@@ -91,6 +91,11 @@ class Connection(BaseHTTPRequestHandler):
         self.server.idle.discard(self.connection)
         return super().parse_request()
 
+    def handle_expect_100(self) -> bool:
+        super().handle_expect_100()
+        self.wfile.flush()  # the client waits for it with its body
+        return True
+
     def _do(self) -> None:
         headers: dict[str, str] = {}
         try:

@@ -31,18 +31,21 @@ def refuses(url: str) -> bool:
     where = urlsplit(url)
     try:
         socket.create_connection((where.hostname or "", where.port or 0), PATIENCE_S).close()
-    except ConnectionRefusedError:
-        return True
+    except ConnectionError as error:  # one that was waiting when the door closed is reset
+        return isinstance(error, ConnectionRefusedError)
     return False
 
 
 def half_sent(client: Client, request: Request) -> bytes:
-    """Send a request but for the end of its body, which is returned."""
+    """Send a request but for the end of its body, which is returned; the host knows of it then, and waits for that."""
     body = request.body.encode()
     client.connection.putrequest("POST", request.path)
-    for name, value in {"Idempotency-Key": request.key, "Content-Length": str(len(body))}.items():
+    headers = {"Idempotency-Key": request.key, "Content-Length": str(len(body)), "Expect": "100-continue"}
+    for name, value in headers.items():
         client.connection.putheader(name, value)
-    client.connection.endheaders(body[:10])
+    client.connection.endheaders()
+    assert client.connection.sock.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.connection.send(body[:10])
     return body[10:]
 
 
