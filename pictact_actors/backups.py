@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from pictact_actors import log
 from pictact_actors.clock import monotonic
-from pictact_actors.errors import BackupInvalid, InvalidValue, StoreClosed, StoreError
+from pictact_actors.errors import BackupInvalid, InvalidValue, StoreClosed, StoreDamaged, StoreError
 from pictact_actors.runtime.runtime import Runtime
 from pictact_actors.storage.backup import backup
 from pictact_actors.storage.backup.manifest import BackupInfo, info_of
@@ -92,11 +92,15 @@ class Backups:
 
     def _take(self, place: Place, pause_s: float) -> BackupInfo:
         with self._alone(place):
-            for _ in range(_ATTEMPTS - 1):
-                with suppress(StoreClosed):
-                    return self._taken(place, pause_s)
-                self._runtime.committed.require_open()
-            return self._taken(place, pause_s)
+            try:
+                for _ in range(_ATTEMPTS - 1):
+                    with suppress(StoreClosed):
+                        return self._taken(place, pause_s)
+                    self._runtime.committed.require_open()
+                return self._taken(place, pause_s)
+            except StoreDamaged as damage:
+                self._runtime.engine.suspect(damage.what)
+                raise
 
     @contextmanager
     def _alone(self, place: Place) -> Iterator[None]:

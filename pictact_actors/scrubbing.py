@@ -2,7 +2,8 @@
 
     waits scrub_interval_s ──▶ reads on at scrub_bytes_per_s ──▶ says what it found ──▶ waits again
 
-Damage of the state is healed at once, from base and journal; of base and journal when the store is opened again.
+Damage is healed while the store goes on: of the state from base and journal (`storage/recovery/mending.py`), of those
+from the state (`storage/restating.py`).
 """
 
 from __future__ import annotations

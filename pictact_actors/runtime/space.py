@@ -91,7 +91,7 @@ class Space:
         self._seq_then = -1
         self._size_then = 0
         self._dropped_bytes = 0
-        self._gave_back = self._urgent = False
+        self._gave_back = self._urgent = self._mending = False
         self._looked_at_seq = -1
         self._look_at_bytes = 0.0
         self._next_look = 0.0
@@ -237,7 +237,8 @@ class Space:
             if monotonic() < self._rest_until:
                 return self._until_next_look()
             self._urgent = self._is_urgent()
-            if self._urgent and self.full is not None:
+            self._mending = self._engine.suspected
+            if self._mending or (self._urgent and self.full is not None):
                 self._roll()
             self._work = self._engine.reclaim(urgent=self._urgent)
         until = monotonic() + _STEP_S
@@ -278,6 +279,7 @@ class Space:
         if isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in NO_ROOM):
             self.ran_out(str(error))
             return _LOOK_S
-        self._rest_until = monotonic() + _REST_S
+        if self._mending or not self._engine.suspected:  # what met damage first may see to it at once
+            self._rest_until = monotonic() + _REST_S
         log.error(log.RECLAIM_FAILED, cause=repr(error), exc_info=error)
         return _LOOK_S

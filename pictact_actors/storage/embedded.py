@@ -11,7 +11,7 @@ from typing import Self
 
 from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
-from pictact_actors.errors import StorageFull
+from pictact_actors.errors import StorageFull, StoreDamaged
 from pictact_actors.storage.archive import Archive
 from pictact_actors.storage.backup.place import POOL
 from pictact_actors.storage.backup.snapshot import Snapshot
@@ -23,6 +23,7 @@ from pictact_actors.storage.recovery import seal
 from pictact_actors.storage.recovery.aside import Aside, Recovery
 from pictact_actors.storage.recovery.mending import Mending
 from pictact_actors.storage.recovery.recovery import Opening
+from pictact_actors.storage.restating import Restating, noticing
 from pictact_actors.storage.scrub import Scrub
 from pictact_actors.storage.state.handle import Replay
 from pictact_actors.storage.state.leveldb import Database
@@ -70,6 +71,7 @@ class EmbeddedEngine:
             self._config,
             self._keep,
         )
+        self._restating = Restating(self._truth, self._state, self._folding, self._aside)
         self._state.start()
         self._mending.watch(self._truth, self._state)
 
@@ -171,11 +173,12 @@ class EmbeddedEngine:
 
     def entries(self, from_seq: int | None = None) -> Iterator[Entry]:
         """Iterate the commits in the journal. Raises `EntriesGone` for those that are only in the base."""
-        return self._journal.entries(from_seq)
+        return noticing(self._journal.entries(from_seq), self.suspect)
 
     def folded(self) -> tuple[int, Iterator[tuple[str, bytes]]]:
         """Return the last commit in the base, and all records right after it."""
-        return self._base.records()
+        seq, records = self._base.records()
+        return seq, noticing(records, self.suspect)
 
     def bookmark(self, from_seq: int) -> JournalBookmark:
         """Return the place before a commit in the journal. Raises `EntriesGone`."""
@@ -202,7 +205,16 @@ class EmbeddedEngine:
 
     def scrub(self, pace: Callable[[int], None]) -> Iterator[Problem]:
         """Read everything once at a pace, and compare it. See `scrub.py`."""
-        return Scrub(self._truth, self._state, pace).problems()
+        return Scrub(self._truth, self._state, pace, self.suspect).problems()
+
+    def suspect(self, found: str) -> None:
+        """Read base and journal with the next `reclaim`, and write them anew if they are damaged."""
+        self._restating.suspect(found)
+
+    @property
+    def suspected(self) -> bool:
+        """Whether `reclaim` is to do that, and needs a `roll` before."""
+        return self._restating.wanted
 
     def usage(self) -> Usage:
         """Measure disk space in use."""
@@ -241,11 +253,20 @@ class EmbeddedEngine:
     def roll(self) -> None:
         """Let all that is committed be given back by `reclaim`. Raises `StorageFull`, `CommitFailed`."""
         self._journal.roll()
+        self._restating.pin()
 
     def reclaim(self, *, urgent: bool) -> Iterator[None]:
         """Fold the journal into the base, remove what that replaces, compact the state. See `folding.py`."""
-        self._reclaiming = self._folding.reclaim(urgent=urgent)
+        self._reclaiming = self._given_back(urgent=urgent)
         return self._reclaiming
+
+    def _given_back(self, *, urgent: bool) -> Generator[None, None, None]:
+        yield from self._restating.steps()
+        try:
+            yield from self._folding.reclaim(urgent=urgent)
+        except StoreDamaged as damage:
+            self.suspect(damage.what)
+            raise
 
     def take_ballast(self) -> None:
         """Hold room for cleanup on a full disk."""

@@ -181,6 +181,15 @@ class Engine(Protocol):
         """
         ...
 
+    def suspect(self, found: str) -> None:
+        """Be told that something which is not read every day did not read; it is looked at with the next `reclaim`."""
+        ...
+
+    @property
+    def suspected(self) -> bool:
+        """Whether that is due, and `reclaim` needs a `roll` first."""
+        ...
+
     # -- room
 
     def usage(self) -> Usage:

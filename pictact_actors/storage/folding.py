@@ -195,6 +195,17 @@ class Folding:
         if self._room() < size_bytes:
             raise StorageFull(f"giving space back needs {size_bytes:,} bytes first")
 
+    # -- the state to parts
+
+    def restate(self, follows: Next, pairs: Iterator[tuple[str, bytes]]) -> Iterator[None]:
+        """Write all parts anew from the records of the moment before a segment; what they replace goes later."""
+        self._require_room(self._base.stack.parts_bytes + self._part_bytes)
+        for closed in self._journal.closed():
+            yield from self._keep(closed, self._journal.path_of(closed.header.number))
+        low: str | None = ""
+        while low is not None:
+            low = yield from self._write_part(pairs, follows, low)
+
     # -- LevelDB
 
     def _compact(self, *, urgent: bool) -> Iterator[None]:

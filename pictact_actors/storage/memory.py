@@ -140,6 +140,14 @@ class MemoryEngine:
         pairs = ((key, stored[key]) for key in sorted(stored))
         return state_problems(pairs, lambda: iter(entries), seq, ((key, base[key]) for key in sorted(base)), base_seq)
 
+    @property
+    def suspected(self) -> bool:
+        """Nothing is: memory is not read again."""
+        return False
+
+    def suspect(self, found: str) -> None:
+        """Look at nothing."""
+
     def scrub(self, pace: Callable[[int], None]) -> Iterator[Problem]:  # noqa: ARG002 - memory is not read again
         """Nothing that lies in memory is read again."""
         return iter(())

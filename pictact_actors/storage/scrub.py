@@ -17,52 +17,47 @@ from pictact_actors.storage.check import Written, checksum, differences
 from pictact_actors.storage.engine import Problem
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.truth.bookmark import JournalBookmark
-from pictact_actors.storage.truth.layer import read_layer
 from pictact_actors.storage.truth.stack import Tile
 from pictact_actors.storage.truth.truth import Truth
 
 Pace = Callable[[int], None]
 """Told how many bytes were read; comes back when more may be read, or raises to end it."""
+Suspect = Callable[[str], None]
+"""Told what is damaged of base and journal."""
 _COMMITS = 256
 
 
 class Scrub:
     """One pass over a store that goes on meanwhile. One thread's."""
 
-    def __init__(self, truth: Truth, state: State, pace: Pace) -> None:
+    def __init__(self, truth: Truth, state: State, pace: Pace, suspect: Suspect) -> None:
         self._truth = truth
         self._state = state
         self._pace = pace
+        self._suspect = suspect
         self._seq = 0
         self._low: str | None = ""
         self._latest = Written()
 
     def problems(self) -> Iterator[Problem]:
         """Read everything once; yield what is wrong. Raises `EntriesGone` if it is slower than what is given up."""
-        for look in (self._read_layers, self._read_segments, self._compare_state):
+        found = list(self._read_truth())
+        yield from found
+        if found:
+            self._suspect(found[0].detail)
+            return  # what the state is compared with
+        try:
+            yield from self._compare_state()
+        except StoreDamaged as damage:
+            yield Problem("damage", "", damage.what)
+
+    def _read_truth(self) -> Iterator[Problem]:
+        for _, reading in self._truth.files():
             try:
-                yield from look()
+                for size_bytes in reading:
+                    self._pace(size_bytes)
             except StoreDamaged as damage:
                 yield Problem("damage", "", damage.what)
-
-    def _read_layers(self) -> Iterable[Problem]:
-        for layer in self._truth.base.stack.layers():
-            pin = self._truth.base.pin()
-            if layer.path.exists():  # otherwise it was merged into another one
-                read_layer(layer.path, layer.store_id)
-                for pairs in layer.frames():
-                    self._pace(_size_of(pairs.items()))
-            del pin
-        return ()
-
-    def _read_segments(self) -> Iterable[Problem]:
-        for closed in self._truth.journal.closed():
-            pin = self._truth.base.pin()
-            if closed.header.number in self._truth.journal.numbers():
-                for changed in self._truth.journal.folded(closed):
-                    self._pace(_size_of(changed))
-            del pin
-        return ()
 
     def _compare_state(self) -> Iterator[Problem]:
         stack = self._truth.base.stack
@@ -121,7 +116,3 @@ def _values(frames: Iterable[dict[str, bytes | None]]) -> Iterator[tuple[str, by
         for key, value in pairs.items():
             if value is not None:
                 yield key, value
-
-
-def _size_of(changes: Iterable[tuple[str, bytes | None]]) -> int:
-    return sum(len(key) + len(value or b"") for key, value in changes)

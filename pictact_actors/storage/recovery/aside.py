@@ -9,6 +9,7 @@ has the last REPORTS_MAX recoveries, one JSON object a line.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import deque
 from contextlib import suppress
@@ -46,13 +47,17 @@ class Aside:
     def __init__(self, root: Path) -> None:
         self._path = root / NAME
 
-    def keep(self, path: Path) -> None:
-        """Move a file or directory there, durably."""
+    def keep(self, path: Path, *, linked: bool = False) -> None:
+        """Move a file or directory there, durably; `linked`: a file that stays where it is for now."""
         if not self._path.exists():
             self._path.mkdir()
             sync_directory(self._path.parent)
         number = max(map(_number_of, self._kept()), default=0) + 1
-        path.rename(self._path / f"{number:0{_DIGITS}}-{path.name}")
+        kept = self._path / f"{number:0{_DIGITS}}-{path.name}"
+        if linked:
+            os.link(path, kept)
+        else:
+            path.rename(kept)
         sync_directory(self._path)
         sync_directory(path.parent)
         for old in self._kept()[:-KEPT_MAX]:

@@ -217,6 +217,11 @@ class Journal:
         """Return the numbers of the segments there are, in order."""
         return sorted(int(path.stem) for path in self._directory.glob(_SEGMENTS))
 
+    def missing(self) -> list[int]:
+        """Return the numbers of the segments that should be there, and are not."""
+        there = set(self.numbers())
+        return [number for number in range(self._first.number, self._end.number) if number not in there]
+
     def path_of(self, number: int) -> Path:
         """Return the path of a segment."""
         return self._directory / segment_name(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,8 @@ from pictact_actors.storage.check import Recount, state_problems
 from pictact_actors.storage.engine import Entry, Problem
 from pictact_actors.storage.state.state import State
 from pictact_actors.storage.truth.base import Base, Pin
-from pictact_actors.storage.truth.journal import Journal
+from pictact_actors.storage.truth.journal import Closed, Journal
+from pictact_actors.storage.truth.layer import Layer, read_layer
 
 
 class Truth:
@@ -52,6 +53,47 @@ class Truth:
             for _ in layer.verify():
                 pass
 
+    def files(self) -> Iterator[tuple[Path, Iterator[int]]]:
+        """Iterate what counts: each layer and each full segment, with what reads it; that yields the bytes it has read.
+
+        Reading raises `StoreDamaged`. What is given up meanwhile is not read.
+        """
+        pin = self.base.pin()
+        layers, closed, missing = self.base.stack.layers(), self.journal.closed(), self.journal.missing()
+        del pin
+        for layer in layers:
+            yield layer.path, self._read_layer(layer)
+        for number in missing:
+            yield self.journal.path_of(number), self._read_missing(number)
+        for segment in closed:
+            yield self.journal.path_of(segment.header.number), self._read_segment(segment)
+
+    def _read_layer(self, layer: Layer) -> Iterator[int]:
+        pin = self.base.pin()
+        if layer in self.base.stack.layers():
+            try:
+                read_layer(layer.path, layer.store_id)
+                for pairs in layer.frames():
+                    yield _size_of(pairs.items())
+            except FileNotFoundError as error:
+                raise StoreDamaged(f"{layer.path} is missing") from error
+        del pin
+
+    def _read_segment(self, closed: Closed) -> Iterator[int]:
+        pin = self.base.pin()
+        if closed.header.first_seq >= self.journal.first_seq:
+            try:
+                for changed in self.journal.folded(closed):
+                    yield _size_of(changed)
+            except FileNotFoundError as error:
+                raise StoreDamaged(f"{self.journal.path_of(closed.header.number)} is missing") from error
+        del pin
+
+    def _read_missing(self, number: int) -> Iterator[int]:
+        if number in self.journal.missing():
+            raise StoreDamaged(f"{self.journal.path_of(number)} is missing")
+        yield 0
+
     def can_bring_forward(self, seq: int) -> bool:
         """Whether a state that holds the commits up to `seq` can be brought forward, and need not be built anew."""
         return seq + 1 >= self.journal.first_seq or self.base.stack.reaches(seq)
@@ -83,3 +125,7 @@ def _holding(pin: Pin, problems: Iterator[Problem], recount: Recount) -> Iterato
     yield from problems
     del pin
     yield from recount.problems()
+
+
+def _size_of(changes: Iterable[tuple[str, bytes | None]]) -> int:
+    return sum(len(key) + len(value or b"") for key, value in changes)
