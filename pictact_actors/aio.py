@@ -1,8 +1,8 @@
 """`AsyncStore`: the same store for an asyncio host. It never blocks the event loop.
 
 Messages that tasks send in one turn of the loop travel together, one hand-over a shard; answers come back with one
-wake-up of the loop a commit group, however many tasks wait (`runtime/port.py`). Reads of cached records are answered
-at once; what needs the disk or a lock runs on a small pool of threads.
+wake-up of the loop a commit group, however many tasks wait (`runtime/port.py`). Reads of cached records and of boards
+in memory are answered at once; what needs the disk or waits for a lock runs on a small pool of threads.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pictact_actors.clock import Clock
 from pictact_actors.config import StoreConfig
 from pictact_actors.errors import Quarantined, StoreClosed
 from pictact_actors.janitor import CleanupReport
+from pictact_actors.model import keys
 from pictact_actors.model.commands import (
     Command,
     PutMany,
@@ -31,7 +32,9 @@ from pictact_actors.model.records import Analytics, Audit, Lifetime, Match, Play
 from pictact_actors.model.summary import AnalyticsSummary
 from pictact_actors.model.updating import RecordFunction, Update
 from pictact_actors.runtime.feed import Change, Follower
+from pictact_actors.runtime.leaderboard import WouldWait
 from pictact_actors.runtime.port import LoopPort
+from pictact_actors.runtime.queries import Queries
 from pictact_actors.runtime.runtime import check_timeout
 from pictact_actors.runtime.statistics import Statistics
 from pictact_actors.storage.backup.manifest import BackupInfo
@@ -43,6 +46,8 @@ from pictact_actors.tracing import attach_async
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_LINES_AT_ONCE = 256
+"""Lines of a board that are read in the loop itself: less than a millisecond."""
 _READERS = 4
 """Threads for reads that need the disk or a lock."""
 
@@ -60,6 +65,7 @@ class AsyncStore(AsyncVerbs):
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._port = LoopPort(store.runtime, self._loop)
+        self._at_once = Queries(store.runtime.committed, at_once=True)
         self._cached = store.runtime.committed.cached
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="pictact-reader")
 
@@ -149,15 +155,15 @@ class AsyncStore(AsyncVerbs):
 
     async def leaderboard(self, post_id: str, limit: int = 10, offset: int = 0) -> list[Standing]:
         """Return a page of a match's leaderboard. Raises `NotFound`."""
-        return await self._off_loop(self._store.leaderboard, post_id, limit, offset)
+        return await self._on_board(limit, lambda boards: boards.leaderboard(post_id, limit, offset))
 
     async def standing(self, post_id: str, user: str) -> Standing:
         """Return a player's line on a match's leaderboard. Raises `NotFound`."""
-        return await self._off_loop(self._store.standing, post_id, user)
+        return await self._on_board(1, lambda boards: boards.standing(post_id, user))
 
     async def around(self, post_id: str, user: str, span: int = 2) -> list[Standing]:
         """Return a player's line with `span` lines on either side. Raises `NotFound`."""
-        return await self._off_loop(self._store.around, post_id, user, span)
+        return await self._on_board(span, lambda boards: boards.around(post_id, user, span))
 
     async def lifetime_leaderboard(
         self, by: str = "total_wins", limit: int = 10, offset: int = 0, *, after: str | None = None
@@ -177,7 +183,8 @@ class AsyncStore(AsyncVerbs):
 
     async def get(self, key: str) -> Record:
         """Return the record under a key. Raises `NotFound`, `InvalidKey`."""
-        return await self._off_loop(self._store.get, key)
+        found = self._cached(key) if isinstance(key, str) and keys.is_public(key) else None
+        return await self._off_loop(self._store.get, key) if found is None else found
 
     async def get_many(self, wanted: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist among these keys, as of one moment."""
@@ -293,6 +300,13 @@ class AsyncStore(AsyncVerbs):
 
     def _timeout_s(self, timeout: float | None) -> float:
         return self._store.runtime.config.request_timeout_s if timeout is None else check_timeout(timeout)
+
+    async def _on_board(self, lines: int, ask: Callable[[Queries | Store], T]) -> T:
+        """Answer a few lines of a board at once if it is in memory; everything else does not keep the loop waiting."""
+        if isinstance(lines, int) and lines <= _LINES_AT_ONCE:
+            with suppress(WouldWait):
+                return ask(self._at_once)
+        return await self._off_loop(ask, self._store)
 
     async def _off_loop(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

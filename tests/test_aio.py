@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("analytics_summary", (), {"subreddit": "p"}),
     ("leaderboard", ("t3_a",), {"limit": 2}),
     ("leaderboard", ("t3_a", -1), {}),
+    ("leaderboard", ("t3_a", "two"), {}),
+    ("leaderboard", ("t3_a", 1_000, 1), {}),
+    ("leaderboard", ("t3_z",), {}),
+    ("standing", ("t3_a", "zoe"), {}),
     ("standing", ("t3_a", "bob"), {}),
     ("around", ("t3_a", "bob"), {"span": 1}),
     ("get", ("score:t3_a:ann",), {}),
@@ -155,6 +160,42 @@ def test_messages_bring_their_answers_and_errors_through_futures() -> None:
             await store.ask("award ann a point")  # type: ignore[arg-type]  # a mistake of the caller's
 
     run(play)
+
+
+def test_a_board_in_memory_is_answered_in_the_loop_unless_that_would_wait() -> None:
+    async def play(store: AsyncStore, asked: list[object]) -> None:
+        await create(store)
+        await store.award_points("t3_a", "ann", 2)
+        assert [line.user for line in await store.leaderboard("t3_a")] == ["ann"]
+        assert len(asked) == 1  # loaded
+        assert (await store.standing("t3_a", "ann")).points == 2
+        assert len(await store.around("t3_a", "ann", 3)) == len(await store.leaderboard("t3_a")) == 1
+        assert len(asked) == 1
+        await store.leaderboard("t3_a", 10_000)
+        assert len(asked) == 2  # may take long
+        moment, loop = store._store.runtime.committed._moment, asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as somebody:
+            await loop.run_in_executor(somebody, moment.acquire)
+            waiting = asyncio.ensure_future(store.standing("t3_a", "ann"))
+            await asyncio.sleep(0)
+            assert len(asked) == 3
+            assert not waiting.done()
+            await loop.run_in_executor(somebody, moment.release)
+        assert (await waiting).points == 2
+
+    async def main() -> None:
+        async with AsyncStore.open(":memory:") as store, asyncio.timeout(PATIENCE_S):
+            asked: list[object] = []
+            ask = store._off_loop
+
+            def counted(*args: Any) -> Any:
+                asked.append(args)
+                return ask(*args)
+
+            store._off_loop = counted  # type: ignore[method-assign,assignment]  # counted, and done
+            await play(store, asked)
+
+    asyncio.run(main())
 
 
 def test_order_is_kept_within_a_group() -> None:

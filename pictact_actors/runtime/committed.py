@@ -11,22 +11,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from pictact_actors.clock import monotonic
-from pictact_actors.errors import NotFound, StoreClosed
+from pictact_actors.errors import NotFound, StoreClosed, StoreDamaged
 from pictact_actors.model import codec, keys
 from pictact_actors.model.integrity import Indexes
 from pictact_actors.model.records import Record, Score
 from pictact_actors.model.summary import MatchMeans
 from pictact_actors.runtime.cache import SMALL_BYTES, Cache
 from pictact_actors.runtime.expiry import Expiry
-from pictact_actors.runtime.leaderboard import Board, Boards
+from pictact_actors.runtime.leaderboard import Board, Boards, WouldWait
 from pictact_actors.runtime.lifetimes import LifetimeBoard
 from pictact_actors.runtime.meter import ReadMeter
 from pictact_actors.runtime.observed import KINDS as OBSERVED
 from pictact_actors.runtime.observed import Observed
 from pictact_actors.runtime.staging import Staged
+from pictact_actors.runtime.statistics import Held
 from pictact_actors.storage.backup.snapshot import Snapshot
 from pictact_actors.storage.engine import Engine, Problem
 
@@ -35,17 +36,6 @@ _LOADS = 16
 """Boards that can be loaded at the same time, at the most."""
 _GLANCES = 3
 """Attempts to read several things without holding writers up; then they wait, for less than a millisecond."""
-
-
-class Held(NamedTuple):
-    """Records and boards in memory; look-ups of one record, and those of them that went to the engine."""
-
-    records: int
-    size_bytes: int
-    reads: int
-    misses: int
-    hit_rate: float | None
-    boards: int
 
 
 class Committed:
@@ -114,18 +104,16 @@ class Committed:
                 record = self._cache.hot.get(key)
             if record is not None:
                 return record
-        keys.parse(key)
         version = self._version  # before both look-ups: what is published after it is newer than what they find
         record = self._cache.hot.get(key) or self._cache.cold.get(key)
         if record is None:
             self.require_open()
             self._cache.misses += 1
             began = monotonic()
-            value = self._engine.get(key)
+            record, value_bytes = self._read(key)
             self.meter.add("get", began)
-            if value is not None:
-                record = codec.decode(key, value)
-                self._keep(key, record, len(value), version)
+            if record is not None:
+                self._keep(key, record, value_bytes, version)
         else:
             self._keep(key, record, self._cache.cold_bytes(key), version)
         if self._publishing or self._version != version:
@@ -143,11 +131,22 @@ class Committed:
 
     def _locked_get(self, key: str) -> Record | None:
         """Return the record under a key while the moment is held."""
-        record = self._cache.hot.get(key) or self._cache.cold.get(key)
-        if record is None:
+        return self._cache.hot.get(key) or self._cache.cold.get(key) or self._read(key)[0]
+
+    def _read(self, key: str) -> tuple[Record | None, int]:
+        """Return the record that the engine has under a key, and its encoded size. Raises `InvalidKey`.
+
+        Keys were checked when they were written. So one is looked at only if it leads nowhere.
+        """
+        try:
             value = self._engine.get(key)
-            return None if value is None else codec.decode(key, value)
-        return record
+            if value:
+                return codec.decode(key, value), len(value)
+        except (AttributeError, UnicodeEncodeError, StoreDamaged):
+            keys.parse(key)
+            raise
+        keys.parse(key)
+        return None, 0
 
     # -- several records of one moment
 
@@ -233,6 +232,17 @@ class Committed:
                 raise NotFound(keys.match_key(post_id))
             with self._one_load(post_id):
                 self._load_board(post_id)
+
+    def on_board_at_once(self, post_id: str, read: Callable[[Board], T]) -> T:
+        """Read a post's leaderboard if that needs no wait and no disk. Raises `WouldWait` otherwise."""
+        if self._closed is None and not self.hides(keys.match_key(post_id)) and self._moment.acquire(blocking=False):
+            try:
+                board = self._boards.get(post_id)
+                if board is not None:
+                    return read(board)
+            finally:
+                self._moment.release()
+        raise WouldWait
 
     def drop_idle_boards(self, idle_s: float) -> None:
         """Forget post boards that nobody has read for `idle_s`; they are loaded anew when they are asked for."""

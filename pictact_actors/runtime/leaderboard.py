@@ -18,6 +18,10 @@ from pictact_actors.ordered import SortedList
 _FIRST = float("-inf")
 
 
+class WouldWait(Exception):
+    """What was asked for at once is not in memory, or somebody is at it."""
+
+
 class Board:
     """The players of one match in order."""
 
@@ -49,7 +53,9 @@ class Board:
     def page(self, limit: int, offset: int) -> list[Standing]:
         """Return `limit` lines from position `offset` (0 is the first)."""
         places = list(self._order.islice(offset, offset + limit))
-        return list(ranked(places, self._rank(places[0]), offset + 1)) if places else []
+        if not places:
+            return []
+        return list(ranked(places, self._rank(places[0]) if offset else 1, offset + 1))
 
     def standings(self) -> Iterator[Standing]:
         """Iterate the whole board in order."""
@@ -65,9 +71,9 @@ class Board:
         at = self._places.get(user)
         if at is None:
             return None
-        first = max(0, self._order.index(at) - span)
-        last = self._order.index(at) + span
-        return self.page(last - first + 1, first)
+        position = self._order.index(at)
+        first = max(0, position - span)
+        return self.page(position + span - first + 1, first)
 
     def _rank(self, at: Place) -> int:
         """One more than the players with more points, or as many and more wins."""

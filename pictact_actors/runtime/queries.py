@@ -17,7 +17,7 @@ from pictact_actors.model.records import Audit, Lifetime, PlayedMatch, Player, R
 from pictact_actors.model.summary import AnalyticsSummary, summarize
 from pictact_actors.model.validate import check_choice, check_count, check_id, check_number
 from pictact_actors.runtime.committed import Committed
-from pictact_actors.runtime.leaderboard import Board
+from pictact_actors.runtime.leaderboard import Board, WouldWait
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -30,19 +30,25 @@ def measured(query: Callable[Concatenate[Queries, P], R]) -> Callable[Concatenat
     def timed(self: Queries, /, *args: P.args, **kwargs: P.kwargs) -> R:
         began = monotonic()
         try:
-            return query(self, *args, **kwargs)
-        finally:
+            found = query(self, *args, **kwargs)
+        except WouldWait:  # it is asked again
+            raise
+        except BaseException:
             self.meter.add(name, began)
+            raise
+        self.meter.add(name, began)
+        return found
 
     update_wrapper(timed, query)
     return timed
 
 
 class Queries:
-    """Reads of several records or of leaderboards."""
+    """Reads of several records or of leaderboards; `at_once`: boards only if they are in memory, else `WouldWait`."""
 
-    def __init__(self, committed: Committed) -> None:
+    def __init__(self, committed: Committed, *, at_once: bool = False) -> None:
         self._committed = committed
+        self._on_board = committed.on_board_at_once if at_once else committed.on_board
         self.meter = committed.meter
 
     @measured
@@ -70,14 +76,14 @@ class Queries:
         check_id(post_id)
         check_count("limit", limit)
         check_count("offset", offset)
-        return self._committed.on_board(post_id, lambda board: board.page(limit, offset))
+        return self._on_board(post_id, lambda board: board.page(limit, offset))
 
     @measured
     def standing(self, post_id: str, user: str) -> Standing:
         """Return a player's line on a match's leaderboard. Raises `NotFound`."""
         check_id(post_id)
         key = keys.score_key(post_id, check_id(user))
-        return _found(self._committed.on_board(post_id, lambda board: board.standing(user)), key)
+        return _found(self._on_board(post_id, lambda board: board.standing(user)), key)
 
     @measured
     def around(self, post_id: str, user: str, span: int) -> list[Standing]:
@@ -89,7 +95,7 @@ class Queries:
         def read(board: Board) -> list[Standing] | None:
             return board.around(user, span)
 
-        return _found(self._committed.on_board(post_id, read), key)
+        return _found(self._on_board(post_id, read), key)
 
     @measured
     def lifetime_leaderboard(self, by: str, limit: int, offset: int, after: str | None) -> list[Standing]:

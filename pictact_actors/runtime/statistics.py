@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pictact_actors.storage.recovery.aside import Recovery
 
 COUNTED: Final = ("restarts", "quarantined", "waits", "deadlocks", "aborts", "retries")
 """What is counted of a shard since the store was opened; transactions count where they locked first."""
+
+
+class Held(NamedTuple):
+    """Records and boards in memory; look-ups of one record, and those of them that went to the engine."""
+
+    records: int
+    size_bytes: int
+    reads: int
+    misses: int
+    hit_rate: float | None
+    boards: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,15 +185,16 @@ class Database:
         self._db = None  # plyvel complains when one is freed at the very end of the interpreter, even if it is closed
 
     def _enter(self) -> None:
-        with self._lock:
-            if self._closing:
-                raise StoreClosed
-            self._inside.add(threading.get_ident())
+        """Come in, without a lock: who comes in looks whether it is closing, who closes looks who is inside."""
+        self._inside.add(threading.get_ident())
+        if self._closing:
+            self._leave()
+            raise StoreClosed
 
     def _leave(self) -> None:
-        with self._lock:
-            self._inside.discard(threading.get_ident())
-            if self._closing:
+        self._inside.discard(threading.get_ident())
+        if self._closing:
+            with self._lock:
                 self._lock.notify_all()
 
     @contextmanager
