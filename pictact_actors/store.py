@@ -240,8 +240,10 @@ class Store(Verbs):
     def scan(self, prefix: str, *, limit: int | None = None, after: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield `(key, record)` under a prefix in key order, as of one moment; `after` a key, at most `limit`."""
         check_page(prefix, limit, after)
-        shown = ((key, record) for key, record in self._runtime.committed.scan(prefix, after) if keys.is_public(key))
-        return islice(shown, limit)
+        found = self._runtime.committed.scan(prefix, after)
+        if not (keys.is_uniform(prefix) and keys.is_public(prefix)):
+            found = ((key, record) for key, record in found if keys.is_public(key))
+        return islice(found, limit)
 
     # -- transactions
 

@@ -150,6 +150,11 @@ def is_public(key: str) -> bool:
     return not key.startswith(_INTERNAL)
 
 
+def is_uniform(prefix: str) -> bool:
+    """Whether all keys under a prefix are of one kind, and so public or indexes as the prefix is."""
+    return ":" in prefix
+
+
 def is_index(key: str) -> bool:
     """Whether the key itself says everything, and no record is under it."""
     return key.startswith(INDEXES)

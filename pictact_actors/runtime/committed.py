@@ -20,7 +20,7 @@ from pictact_actors.model.integrity import Indexes
 from pictact_actors.model.records import Record, Score
 from pictact_actors.model.summary import MatchMeans
 from pictact_actors.runtime.cache import SMALL_BYTES, Cache
-from pictact_actors.runtime.expiry import Expiry
+from pictact_actors.runtime.expiry import Expiry, nothing
 from pictact_actors.runtime.leaderboard import Board, Boards, WouldWait
 from pictact_actors.runtime.lifetimes import LifetimeBoard
 from pictact_actors.runtime.meter import ReadMeter
@@ -171,11 +171,12 @@ class Committed:
             if self._wall_time() >= self.expiry.next_due:
                 self.expiry.look()
             hides = self.expiry.at_this_moment()
-        return self._decode_all(pair for pair in pairs if not hides(pair[0]))
+        shown = pairs if hides is nothing else (pair for pair in pairs if not hides(pair[0]))
+        return self._decode_all(shown, prefix)
 
     def scan_due(self, prefix: str) -> Iterator[tuple[str, Record]]:
         """Iterate the records under a prefix, also those whose post is due."""
-        return self._decode_all(self.stored(prefix))
+        return self._decode_all(self.stored(prefix), prefix)
 
     def stored(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Iterate the same as they are stored, behind `after`."""
@@ -198,7 +199,7 @@ class Committed:
                 return None, []
             record = self._locked_get(key)
             pairs = self._engine.scan(prefix)
-        return record, [record for _, record in self._decode_all(pairs)]
+        return record, [record for _, record in self._decode_all(pairs, prefix)]
 
     def pinned(self) -> tuple[Iterator[tuple[str, Record]], Indexes, Iterator[Problem]]:
         """Return all records of the present moment, its indexes for two looks, and the engine's own check of it."""
@@ -378,7 +379,9 @@ class Committed:
         hit_rate = max(0.0, 1.0 - cache.misses / reads) if reads else None
         return Held(len(cache), cache.size_bytes, reads, cache.misses, hit_rate, len(self._boards))
 
-    def _decode_all(self, pairs: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, Record]]:
+    def _decode_all(self, pairs: Iterator[tuple[str, bytes]], prefix: str = "") -> Iterator[tuple[str, Record]]:
+        if keys.is_uniform(prefix) and not keys.is_index(prefix):
+            return ((key, codec.decode(key, value)) for key, value in pairs)
         return ((key, codec.decode(key, value)) for key, value in pairs if not keys.is_index(key))
 
 

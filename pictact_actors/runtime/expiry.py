@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _NEVER: Final = float("inf")
 
 
+def nothing(_key: str) -> bool:
+    """Hide nothing: no post is due."""
+    return False
+
+
 class Expiry:
     """The posts that are due and not removed yet."""
 
@@ -61,7 +66,7 @@ class Expiry:
         """Return `hides` as it is now: for who reads on while what is due is removed, and made anew."""
         with self._lock:
             gone = frozenset(self.gone)
-        return partial(goes_with, gone)
+        return partial(goes_with, gone) if gone else nothing
 
     def published(self, key: str, value: bytes | None) -> None:
         """Follow a change of the index."""

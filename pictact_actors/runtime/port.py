@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from math import inf
+from typing import TYPE_CHECKING
 
 from pictact_actors.clock import monotonic
 from pictact_actors.errors import RequestTimeout, StoreError
@@ -35,9 +36,11 @@ class LoopPort:
         self._runtime = runtime
         self._loop = loop
         self._outbox: dict[ShardLink, list[Flight]] = {}
-        self._answered: deque[Call] = deque()
+        self._answered: deque[Flight] = deque()
         self._deadlines: deque[Flight] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
+        """When it goes off (monotonic)."""
 
     def send(self, command: Command, timeout_s: float | None) -> asyncio.Future[object]:
         """Send a command with the others of this turn of the loop. Raises what is wrong with it."""
@@ -53,7 +56,7 @@ class LoopPort:
 
     def answered(self, call: Call) -> None:
         """Take a call that has its answer. Any thread's."""
-        self._answered.append(call)
+        self._answered.append(call)  # type: ignore[arg-type]  # it made the call itself
 
     def wake(self) -> None:
         """Let the loop collect the answers. Any thread's."""
@@ -64,14 +67,20 @@ class LoopPort:
 
     def _line_up(self, link: ShardLink, command: Command, timeout_s: float) -> asyncio.Future[object]:
         call = Flight(command, timeout_s, monotonic() + timeout_s, self)
-        call.future = self._loop.create_future()
+        call.future = future = self._loop.create_future()
         call.admitted = False
         call.link = link
-        if not self._outbox:
+        outbox = self._outbox
+        if not outbox:
             self._loop.call_soon(self._hand_over)
-        self._outbox.setdefault(link, []).append(call)
-        self._watch(call)
-        return call.future
+        if link in outbox:
+            outbox[link].append(call)
+        else:
+            outbox[link] = [call]
+        self._deadlines.append(call)
+        if call.deadline < self._due:
+            self._watch(call)
+        return future
 
     def _hand_over(self) -> None:
         outbox, self._outbox = self._outbox, {}
@@ -109,7 +118,7 @@ class LoopPort:
     def _collect(self) -> None:
         answered = self._answered
         while answered:
-            call = cast("Flight", answered.popleft())
+            call = answered.popleft()
             future = call.future
             if not future.done():
                 value, error = call.outcome()
@@ -121,16 +130,14 @@ class LoopPort:
             self._deadlines.popleft()
 
     def _watch(self, call: Flight) -> None:
-        """Keep deadlines in order of arrival: one timer for all of them, set to the first that is due."""
-        self._deadlines.append(call)
+        """Let the one timer for all deadlines go off at this one, which is before all others."""
         if self._timer is not None:
-            if self._timer.when() <= self._loop.time() + call.timeout_s:
-                return
             self._timer.cancel()
+        self._due = call.deadline
         self._timer = self._loop.call_later(call.timeout_s, self._expire)
 
     def _expire(self) -> None:
-        self._timer = None
+        self._timer, self._due = None, inf
         now = monotonic()
         kept: deque[Flight] = deque()
         for call in self._deadlines:
@@ -142,8 +149,8 @@ class LoopPort:
                 kept.append(call)
         self._deadlines = kept
         if kept:
-            wait_s = min(call.deadline for call in kept) - now
-            self._timer = self._loop.call_later(wait_s, self._expire)
+            self._due = min(call.deadline for call in kept)
+            self._timer = self._loop.call_later(self._due - now, self._expire)
 
     def _late(self, call: Flight) -> StoreError:
         """Return what a caller learns at its deadline: what found no room was not applied for certain."""

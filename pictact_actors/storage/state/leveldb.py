@@ -29,8 +29,8 @@ from pictact_actors.clock import monotonic
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.storage.truth.segment import NO_ROOM, sync_directory
 
-_CHUNK_MIN, _CHUNK_MAX = 32, 256
-"""Pairs that a cursor reads at once: few at first, who asks for a page needs no more."""
+_CHUNK = 32
+"""Pairs that a cursor reads at once: few, since who asks for a page needs no more."""
 _STEPS = 1024
 """Pairs that are passed between two looks at the clock."""
 _BLOOM_BITS = 10
@@ -223,7 +223,6 @@ class Cursor:
         self._lock = threading.RLock()  # a host's signal handler may close the store in the middle of a read
         self._closed = False
         self._positioned = False
-        self._chunk_size = _CHUNK_MIN
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -246,13 +245,12 @@ class Cursor:
             if not self._positioned:
                 self._position()
             pairs, stop = list[tuple[bytes, bytes]](), self._stop
-            while len(pairs) < self._chunk_size and self._iterator.valid():
+            while len(pairs) < _CHUNK and self._iterator.valid():
                 key, value = self._iterator.item()
                 if key >= stop:
                     break
                 pairs.append((key, value))
                 self._iterator.next()
-            self._chunk_size = min(2 * self._chunk_size, _CHUNK_MAX)
             return pairs
 
     def _position(self) -> None:

@@ -175,7 +175,8 @@ class State:
     def scan(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Iterate the pairs under a prefix as they are now, in key order, behind `after`."""
         pending, cursor = self._pinned(prefix, after)
-        return merged(((key.decode(), value) for key, value in cursor), pending)
+        stored = ((key.decode(), value) for key, value in cursor)
+        return merged(stored, pending) if pending else stored
 
     def pinned(self, low: str) -> tuple[int, Iterator[tuple[str, bytes]]]:
         """Return the last published commit, and all pairs from a key on as they are right after it."""
