@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pictact_actors import Lifetime, Standing, Store, StoreConfig
+from pictact_actors import AlreadyExists, Lifetime, Standing, Store, StoreConfig
 from pictact_actors.model.ranking import LIFETIME_ORDERS
 from pictact_actors.model.records import Record
 
@@ -41,15 +42,21 @@ TITLES = {
     "page": "10 lines, anywhere",
     "next": "10 after a player",
     "standing": "a player's rank",
-    "around": "a player's neighbours",
+    "around": "neighbours",
     "lifetime": "a player's record",
+    "cached": "the same, cached",
     "write": "new totals, durably",
+    "award": "an award, durably",
 }
+WRITES = ("write", "award")
+GROWTH_MAX = 2.0
+"""What an operation may take among the most players, over what it takes among the fewest."""
+POST = "t3_live"
 LIMITED = ("top", "standing", "around")
 MEDIAN_US_MAX = 1_000
 OPENING_S_MAX = 5.0
 MEMORY_MB_MAX = 300 + StoreConfig().cache_bytes_max / 2**20
-WIDTH = 98
+WIDTH = 100
 
 
 class Cost(NamedTuple):
@@ -146,7 +153,7 @@ def _measured(directory: Path, players: int, calls: int) -> dict[str, object]:
     with Store.open(directory, create=False) as store:
         opening_s = perf_counter() - began
         costs = {
-            name: _cost(act, calls // 10 if name == "write" else calls) for name, act in _operations(store, players)
+            name: _cost(act, calls // 10 if name in WRITES else calls) for name, act in _operations(store, players)
         }
         disk_mb = store.statistics().size_bytes / 2**20
     return Figures(players, costs, opening_s, _peak_mb(), disk_mb)._asdict()
@@ -179,7 +186,12 @@ def _operations(store: Store, players: int) -> Iterator[tuple[str, Callable[[], 
     yield "standing", standing
     yield "around", around
     yield "lifetime", lambda: store.lifetime(user())
+    known = user()
+    yield "cached", lambda: store.lifetime(known)
     yield "write", write
+    with suppress(AlreadyExists):
+        store.create_match(POST, subreddit="pics", rounds_total=1, theme="sunsets", created_by="mod")
+    yield "award", lambda: store.award_points(POST, user(), 1)
 
 
 def _cost(act: Callable[[], object], calls: int) -> Cost:
@@ -214,15 +226,20 @@ def _show(found: Sequence[Figures], console: Console) -> None:
     table = Table(box=SIMPLE_HEAD, padding=0, width=WIDTH)
     table.add_column("µs, p50 / p95", ratio=1, no_wrap=True)
     for figures in found:
-        table.add_column(f"{figures.players:,}", width=14, justify="right", no_wrap=True)
+        table.add_column(f"{figures.players:,}", width=13, justify="right", no_wrap=True)
+    table.add_column("growth", width=6, justify="right", no_wrap=True)
+    growths = {name: found[-1].costs[name].p50 / found[0].costs[name].p50 for name in TITLES}
     for name, title in TITLES.items():
-        table.add_row(title, *(_pair(figures.costs[name]) for figures in found))
+        table.add_row(title, *(_pair(figures.costs[name]) for figures in found), f"{growths[name]:.1f}")
     table.add_section()
     table.add_row("opening, s", *(f"{figures.opening_s:.2f}" for figures in found))
     table.add_row("memory at most, MB", *(f"{figures.memory_mb:.0f}" for figures in found))
     table.add_row("disk, MB", *(f"{figures.disk_mb:,.0f}" for figures in found))
     table.add_row("put there in, s", *(f"{figures.building_s:.0f}" for figures in found))
     console.print(table)
+    for name, growth in growths.items():
+        if growth > GROWTH_MAX:
+            console.print(f"NOT REACHED   {TITLES[name]}: {growth:.1f} times as long, the aim is {GROWTH_MAX:g}")
     for figures in found:
         for miss in figures.misses():
             console.print(f"Beyond its limit among {figures.players:,} players: {miss}.", style="bold red")

@@ -61,3 +61,11 @@ def test_the_table_fits_a_terminal_of_a_hundred_columns(capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert not any("…" in line for line in lines)
+
+
+def test_what_takes_more_than_twice_as_long_among_the_most_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    few, many = figures(1_000), figures()
+    slower = many._replace(costs={**many.costs, "standing": Cost(2_100.0, 9_999.0, 9_999.0)})
+    scale._show([few, slower], Console(width=100))
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("NOT REACHED")]
+    assert told == ["NOT REACHED   a player's rank: 2.1 times as long, the aim is 2"]
