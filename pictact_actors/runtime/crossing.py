@@ -23,7 +23,7 @@ from pictact_actors.model.commands import CompleteMatch, PutMany
 from pictact_actors.model.deciding import answered_before, answering, crosses_groups, decide
 from pictact_actors.model.indexes import INDEXED, reindexed
 from pictact_actors.model.indexes import KINDS as INDEXED_KINDS
-from pictact_actors.model.records import Match, Record, Score, Standing
+from pictact_actors.model.records import Lifetime, Match, Record, Score, Standing
 from pictact_actors.model.removal import Emptied, anew, expire_examined, may_be_idle, times_of_changes
 from pictact_actors.model.rules import Outcome, View, closing, settle, stamped
 from pictact_actors.runtime.holder import Holder
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 STEP_S = 0.002
 """How long a job works before other messages of its shard have their turn."""
+_CARRIED_MAX = 2_048
+"""Players whose decoded lifetimes go along into the cache: they play on. With more of them it would take too long."""
 
 CROSSING_COMMANDS = frozenset({CompleteMatch, PutMany})
 
@@ -68,6 +70,7 @@ class Crossing(Holder):
         self._home = workplace.link_of(call.command.group)
         self.visited.add(self._home)
         self._changes: dict[str, bytes | None] = {}
+        self._records: dict[str, Record] = {}
 
     @property
     def home(self) -> ShardLink:
@@ -101,6 +104,7 @@ class Crossing(Holder):
         self.position = 0
         self.epochs.clear()
         self.changes.clear()
+        self._records.clear()
         self.size_bytes = 0
         self._go()
 
@@ -146,6 +150,8 @@ class Crossing(Holder):
         if self.size_bytes > self.workplace.config.commit_bytes_max:
             raise InvalidValue("records", len(self.changes), "are too many for one atomic step (commit_bytes_max)")
         self.changes[record.key] = value
+        if record.__class__ is Lifetime and len(self._records) <= _CARRIED_MAX:
+            self._records[record.key] = record
         if record.__class__ in INDEXED:
             self.changes.update(reindexed(shard.get(record.key), record))
 
@@ -164,7 +170,8 @@ class Crossing(Holder):
             self._go()
             return
         command = self.call.command
-        decided = Staged(self.call, command.NAME, command.request_id, self.changes, None, self.answer(), None)
+        records = self._records if len(self._records) <= _CARRIED_MAX else None
+        decided = Staged(self.call, command.NAME, command.request_id, self.changes, records, self.answer(), None)
         shard.finish(Batch(shard.link, shard.epoch, 0, [decided], self.size_bytes, shard.mark, self))
 
     def give_up(self, shard: ShardActor, error: Exception) -> None:
@@ -336,6 +343,7 @@ class Putting(Crossing):
     def _change_nothing(self) -> None:
         """Be done here, without what was written at earlier stops."""
         self.changes.clear()
+        self._records.clear()
         self.size_bytes = 0
         self.position = len(self.stops) - 1
 

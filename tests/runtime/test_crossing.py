@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from engines import HeldEngine, HeldShard, drained, inside, settled
-from games import begin, play, points_of
+from games import POST, begin, play, points_of
 from opening import Opener
 
 from pictact_actors import (
@@ -371,3 +371,17 @@ def test_putting_with_a_request_id_is_done_once_wherever_its_home_is(store: Stor
     replies = [store.ask(PutMany(scores(7, *order), "r2")) for _ in range(5)]
     given(replies)
     assert [entry.cause for entry in store.entries()].count("put_many") == 2
+
+
+@pytest.mark.parametrize(("carried_max", "misses"), [(2_048, 0), (1, 3)])
+def test_lifetimes_of_a_completed_match_stay_in_memory_unless_they_are_many(
+    open_store: Opener, monkeypatch: pytest.MonkeyPatch, carried_max: int, misses: int
+) -> None:
+    monkeypatch.setattr("pictact_actors.runtime.crossing._CARRIED_MAX", carried_max)
+    store: Store = open_store()
+    begin(store)
+    play(store, {"ann": 3, "bob": 2, "cat": 1})
+    store.complete_match(POST)
+    before = store.runtime.committed.statistics().misses
+    assert [store.lifetime(user).total_points for user in ("ann", "bob", "cat")] == [3, 2, 1]
+    assert store.runtime.committed.statistics().misses - before == misses
