@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +32,6 @@ class Image:
 
     def copy(self, path: Path) -> Image:
         """The same directory once more."""
-        shutil.rmtree(path, ignore_errors=True)
         copy_of(self.path, path)
         return Image(path)
 

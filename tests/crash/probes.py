@@ -69,7 +69,7 @@ def playing(path: Path | str, config: StoreConfig = CONFIG) -> Iterator[Store]:
 
 def crash(path: Path) -> Path:
     """The directory as a crash would leave it now."""
-    return copy_of(path, path.with_name("crashed"), dirs_exist_ok=True)
+    return copy_of(path, path.with_name("crashed"))
 
 
 def is_taken_up(path: Path, points: dict[str, int]) -> None:

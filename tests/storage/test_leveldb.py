@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from copying import copy_of
 from faulty import FULL, faulty_os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -178,7 +178,7 @@ def test_a_damaged_log_does_not_open(path: Path, tmp_path: Path) -> None:
     left = tmp_path / "left by a crash"
     with closing(opened(path)) as database:
         database.write(numbered(10))
-        shutil.copytree(path, left)
+        copy_of(path, left)
     (log,) = left.glob("*.log")
     flipped(log, 100)
     with pytest.raises(StoreDamaged, match="orruption"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from copying import copy_of
 from opening import Opener
 from waiting import until
 
@@ -176,8 +176,7 @@ def test_what_is_left_in_the_middle_is_healed_by_the_next_opening(
     doing = engine.reclaim(urgent=False)
     for _ in zip(range(steps), doing, strict=False):
         pass
-    left = tmp_path / "left"
-    shutil.copytree(engine.path, left, ignore=shutil.ignore_patterns("lock", "*.sock"))
+    left = copy_of(engine.path, tmp_path / "left")
     again = open_store(left, **SMALL)
     assert dict(again.runtime.engine.scan("")) == before
     assert list(again.check()) == []
