@@ -52,7 +52,7 @@ def test_the_limits_of_the_game_are_the_defaults() -> None:
 
 
 def test_a_store_in_its_limits_says_nothing(open_store: Opener, heard: Heard) -> None:
-    store = open_store(MEMORY)
+    store = open_store(MEMORY, read_alarm_s=HUGE_S, write_alarm_s=HUGE_S)
     begin(store)
     until(lambda: len(store._services.alarms._lags) > 2)
     assert not heard("write")
@@ -61,11 +61,16 @@ def test_a_store_in_its_limits_says_nothing(open_store: Opener, heard: Heard) ->
 
 
 def test_a_slow_read_is_told(open_store: Opener, heard: Heard) -> None:
-    store = open_store(MEMORY, read_alarm_s=TINY_S)
-    begin(store)
-    store.leaderboard("t3_a")
-    event = heard.first("read")
-    assert (event["event"], event["what"], event["limit_s"]) == ("limit_missed", "leaderboard", TINY_S)
+    store = open_store(MEMORY, read_alarm_s=TINY_S, alarm_pause_s=TINY_S)
+    begin(store)  # reads too, and one event tells of the slowest
+
+    def of_boards() -> list[dict[str, Any]]:
+        store.leaderboard("t3_a")
+        return [event for event in heard("read") if event["what"] == "leaderboard"]
+
+    until(of_boards)
+    event = of_boards()[0]
+    assert (event["event"], event["limit_s"]) == ("limit_missed", TINY_S)
 
 
 def test_of_many_slow_writes_one_event_tells_until_the_pause_is_over(open_store: Opener, heard: Heard) -> None:
