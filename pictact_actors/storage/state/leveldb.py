@@ -29,8 +29,12 @@ from pictact_actors.clock import monotonic
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.storage.truth.segment import NO_ROOM, sync_directory
 
-_CHUNK = 32
-"""Pairs that a cursor reads at once: few, since who asks for a page needs no more."""
+_CHUNK, _PAGE, _CHUNK_MAX = 32, 128, 256
+"""Pairs that a cursor reads at once: few within a page, since who asks for one needs no more, and then many.
+
+LevelDB gives the interpreter's lock up for a microsecond at every pair: too short to be taken, yet the wait of a thread
+that wants it begins anew, and only a whole wait (5 ms) is granted. A walk must have stretches as long without a pair.
+"""
 _STEPS = 1024
 """Pairs that are passed between two looks at the clock."""
 _BLOOM_BITS = 10
@@ -223,6 +227,7 @@ class Cursor:
         self._lock = threading.RLock()  # a host's signal handler may close the store in the middle of a read
         self._closed = False
         self._positioned = False
+        self._read = 0
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -245,12 +250,14 @@ class Cursor:
             if not self._positioned:
                 self._position()
             pairs, stop = list[tuple[bytes, bytes]](), self._stop
-            while len(pairs) < _CHUNK and self._iterator.valid():
+            size = _CHUNK if self._read < _PAGE else _CHUNK_MAX
+            while len(pairs) < size and self._iterator.valid():
                 key, value = self._iterator.item()
                 if key >= stop:
                     break
                 pairs.append((key, value))
                 self._iterator.next()
+            self._read += len(pairs)
             return pairs
 
     def _position(self) -> None:
