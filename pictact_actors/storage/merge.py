@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import chain
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -41,8 +42,13 @@ class Scattered(Generic[V]):
 
 def under(prefix: str, after: str | None, pending: Mapping[str, V]) -> list[tuple[str, V]]:
     """Return the pending pairs under a prefix and behind `after`, in key order."""
-    keys = sorted(key for key in pending if key.startswith(prefix) and (after is None or key > after))
-    return [(key, pending[key]) for key in keys]
+    found = [key for key in pending if key.startswith(prefix)]
+    return [(key, pending[key]) for key in sorted(found) if after is None or key > after]
+
+
+def over(older: list[tuple[str, V]], newer: list[tuple[str, V]]) -> list[tuple[str, V]]:
+    """Return the pairs of both in key order; of those under the same key the newer one."""
+    return sorted({**dict(older), **dict(newer)}.items(), key=itemgetter(0)) if older and newer else older or newer
 
 
 def merged(stored: Iterable[tuple[str, V]], pending: Iterable[tuple[str, V | None]]) -> Iterator[tuple[str, V]]:

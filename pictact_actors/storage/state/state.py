@@ -30,7 +30,7 @@ from pictact_actors import log
 from pictact_actors.errors import StorageFull, StoreClosed, StoreDamaged
 from pictact_actors.model.keys import COUNTED
 from pictact_actors.storage.engine import Changes
-from pictact_actors.storage.merge import merged, under
+from pictact_actors.storage.merge import merged, over, under
 from pictact_actors.storage.state.counted import Counted
 from pictact_actors.storage.state.handle import Handle, Replay
 from pictact_actors.storage.state.leveldb import Cursor, Database
@@ -274,10 +274,11 @@ class State:
                 database = self._database
                 try:
                     cursor = database.cursor(prefix.encode(), start.encode())
+                    frozen, newer = self._frozen, under(prefix, after, self._active)
+                    break
                 except StoreClosed:
                     self._await_another(database)
-                else:
-                    return under(prefix, after, {**self._frozen, **self._active}), cursor
+        return over(under(prefix, after, frozen), newer), cursor  # nobody changes what is frozen
 
     def _ask(self, question: Callable[[Counted], T]) -> T:
         """Ask the counts of what is published now. Raises `StoreDamaged`, `StoreClosed`."""
